@@ -1,0 +1,62 @@
+"""Which chip works, in which precision, with how many threads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from limner.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called ``name``; ``auto`` is CUDA, then Apple's MPS, then the CPU. Raises InputError."""
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(f"device: expected auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device: {name!r} was asked for, but this torch sees no CUDA device; use --device cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device: 'mps' was asked for, but this torch sees no Apple GPU; use --device cpu")
+    return device
+
+
+def autocast(device: torch.device, precision: str = "bf16") -> contextlib.AbstractContextManager[Any]:
+    """Mixed precision on ``device``: ``bf16`` by autocast, ``float32`` as it is."""
+    import torch
+
+    if precision == "float32":
+        return contextlib.nullcontext()
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    raise InputError(f"precision: expected float32 or bf16, got {precision!r}")
+
+
+def default_threads() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def set_threads(count: int | None) -> int:
+    """Let torch use ``count`` threads (None: all cores of this process); returns the number. Raises InputError."""
+    import torch
+
+    count = default_threads() if count is None else count
+    if count < 1:
+        raise InputError(f"threads: expected 1 or more, got {count}")
+    torch.set_num_threads(count)
+    return count

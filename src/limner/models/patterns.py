@@ -1,0 +1,239 @@
+"""Attention patterns as values: what a token sees, in a stream of caption tokens and a grid of image tokens.
+
+DALL·E's patterns (arXiv 2102.12092, §2.2 and appendix B.1, figure 11) are for a stream of ``layout.text`` caption tokens
+and then ``layout.rows × layout.columns`` image tokens in raster order. The caption is causal and never sees the image;
+every image token sees the whole caption; among image tokens, a query at raster index q sees a key at k where
+
+* ``Full``    k ≤ q
+* ``Row``     0 ≤ q-k ≤ W: itself and the W tokens before it, across row edges (the last is the one straight above)
+* ``Column``  k ≤ q in the same column
+* ``Conv``    q-k = W·dr + dc ≥ 0 with 0 ≤ dr ≤ h and -h ≤ dc ≤ h, h = kernel // 2, wrapping at row edges as ``Row`` does
+
+``Causal`` and ``Bidirectional`` know no image and serve CLIP's towers and Image GPT. One softmax goes over caption and
+image keys together. A pattern has
+
+* ``sees(query, key, layout)``: the rule above for raster indices, ints or tensors that broadcast
+* ``mask(layout)``: bool (T, T) of the whole stream, True where the query (row) sees the key; the reference
+* ``attend(q, k, v, layout)``: (B, H, T, K) each; the same as attention with that mask, at the cost of what is seen;
+  T is any length up to the stream's
+* ``visible(layout, position)``: raster indices of the image keys that the image query ``position`` sees, itself included
+* ``window(layout)``: how many of the newest image keys a sampler must keep for the tokens still to come
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from limner.errors import InputError
+from limner.models import blockwise
+from limner.shapes import Layout
+
+
+class Pattern(Protocol):
+    """What every pattern can do; see the head of this file."""
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any: ...
+
+    def mask(self, layout: Layout) -> Tensor: ...
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor: ...
+
+    def visible(self, layout: Layout, position: int) -> list[int]: ...
+
+    def window(self, layout: Layout) -> int: ...
+
+
+@dataclass(frozen=True)
+class Bidirectional:
+    """Every token sees every token (the ViT)."""
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any:
+        return (query >= 0) & (key >= 0)
+
+    def mask(self, layout: Layout) -> Tensor:
+        return torch.ones(layout.total, layout.total, dtype=torch.bool)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
+        return scaled_dot_product_attention(q, k, v)
+
+    def visible(self, layout: Layout, position: int) -> list[int]:
+        return list(range(layout.image))
+
+    def window(self, layout: Layout) -> int:
+        return layout.image
+
+
+@dataclass(frozen=True)
+class Causal:
+    """A token sees itself and all before it; text, or pixels in raster order."""
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any:
+        return query >= key
+
+    def mask(self, layout: Layout) -> Tensor:
+        return torch.ones(layout.total, layout.total, dtype=torch.bool).tril()
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    def visible(self, layout: Layout, position: int) -> list[int]:
+        return list(range(position + 1))
+
+    def window(self, layout: Layout) -> int:
+        return layout.image
+
+
+# Over caption and image in one causal stream, DALL·E's full attention is the causal one.
+Full = Causal
+
+
+@dataclass(frozen=True)
+class Row:
+    """Itself and the W image tokens before it."""
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any:
+        return (query >= key) & (query - key <= layout.columns)
+
+    def mask(self, layout: Layout) -> Tensor:
+        return _mask(self, layout)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
+        return _attend_band(self, q, k, v, layout, reach=_known(layout).columns)
+
+    def visible(self, layout: Layout, position: int) -> list[int]:
+        return list(range(max(0, position - layout.columns), position + 1))
+
+    def window(self, layout: Layout) -> int:
+        return min(layout.columns + 1, layout.image)
+
+
+@dataclass(frozen=True)
+class Column:
+    """The image tokens of its own column, down to itself."""
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any:
+        return (query >= key) & ((query - key) % layout.columns == 0)
+
+    def mask(self, layout: Layout) -> Tensor:
+        return _mask(self, layout)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
+        return _attend_columns(self, q, k, v, layout)
+
+    def visible(self, layout: Layout, position: int) -> list[int]:
+        return list(range(position % layout.columns, position + 1, layout.columns))
+
+    def window(self, layout: Layout) -> int:
+        # A step reads one key per row, but the next row reads the other columns: all are kept.
+        return layout.image
+
+
+@dataclass(frozen=True)
+class Conv:
+    """The image tokens above and before it in a ``kernel`` × ``kernel`` window around it."""
+
+    kernel: int = 11
+
+    def __post_init__(self) -> None:
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise InputError(f"attention window: expected an odd number of tokens, got {self.kernel}")
+
+    @property
+    def half(self) -> int:
+        return self.kernel // 2
+
+    def sees(self, query: Any, key: Any, layout: Layout) -> Any:
+        distance = query - key
+        # The nearest multiple of W is the row offset that leaves the smallest column offset.
+        rows_up = (distance + self.half) // layout.columns
+        aside = distance - rows_up * layout.columns
+        within = (aside >= -self.half) & (aside <= self.half) & (rows_up <= self.half)
+        if layout.columns <= self.half * 2:
+            # Windows of neighbouring rows overlap: any distance up to the farthest is inside one.
+            within = distance <= self.half * layout.columns + self.half
+        return (distance >= 0) & within
+
+    def mask(self, layout: Layout) -> Tensor:
+        return _mask(self, layout)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
+        return _attend_band(self, q, k, v, layout, reach=self.half * _known(layout).columns + self.half)
+
+    def visible(self, layout: Layout, position: int) -> list[int]:
+        return [key for key in range(position + 1) if self.sees(position, key, layout)]
+
+    def window(self, layout: Layout) -> int:
+        return min(self.half * layout.columns + self.half + 1, layout.image)
+
+
+def _known(layout: Layout | None) -> Layout:
+    if layout is None:
+        raise InputError("attention pattern: expected the layout of caption and grid, got none; pass layout=")
+    return layout
+
+
+@lru_cache(maxsize=256)
+def _mask(pattern: Pattern, layout: Layout, device: torch.device | None = None) -> Tensor:
+    # Kept for backward passes later, so never an inference tensor, whoever asks first.
+    with torch.inference_mode(False):
+        query = torch.arange(layout.total, device=device)[:, None]
+        key = torch.arange(layout.total, device=device)[None, :]
+        text = layout.text
+        seen = pattern.sees(query - text, key - text, layout)
+        # Captions are causal among themselves, and every image token sees the whole caption.
+        return torch.where(key < text, query >= key, (query >= text) & seen)
+
+
+@lru_cache(maxsize=256)
+def _band_mask(pattern: Pattern, layout: Layout, blocks: int, block: int, reach: int, device: torch.device) -> Tensor:
+    """(blocks, block, reach + block): which of the keys from ``reach`` before a block to its end each query sees."""
+    with torch.inference_mode(False):
+        start = torch.arange(blocks, device=device)[:, None, None] * block
+        query = start + torch.arange(block, device=device)[None, :, None]
+        key = start - reach + torch.arange(reach + block, device=device)[None, None, :]
+        return (key >= 0) & pattern.sees(query, key, layout)
+
+
+@lru_cache(maxsize=256)
+def _causal_mask(length: int, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.ones(1, length, length, dtype=torch.bool, device=device).tril()
+
+
+def _is_small(layout: Layout) -> bool:
+    return layout.total <= 320
+
+
+def _attend_dense(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+    length = q.shape[2]
+    mask = _mask(pattern, layout, q.device)[:length, :length]
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def _attend_band(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout, reach: int) -> Tensor:
+    text, length = layout.text, q.shape[2]
+    if length <= text:
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+    if _is_small(layout):
+        return _attend_dense(pattern, q, k, v, layout)
+    return blockwise.attend_band(
+        q, k, v, text=text, block=layout.columns, reach=reach,
+        mask=lambda blocks, block: _band_mask(pattern, layout, blocks, block, reach, q.device),
+    )  # fmt: skip
+
+
+def _attend_columns(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+    text, length = layout.text, q.shape[2]
+    if length <= text:
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+    if _is_small(layout):
+        return _attend_dense(pattern, q, k, v, layout)
+    return blockwise.attend_columns(
+        q, k, v, text=text, columns=layout.columns, mask=lambda rows: _causal_mask(rows, q.device)
+    )

@@ -1,1 +1,1 @@
-
+"""Captions as tokens."""

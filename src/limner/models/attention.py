@@ -1,7 +1,7 @@
 """Multi-head self-attention whose pattern is a value.
 
-Parameters are named as in ``torch.nn.MultiheadAttention`` (``in_proj_weight``, ``in_proj_bias``, ``out_proj``), as OpenAI's
-CLIP files name them. A sampler that keeps keys and values calls ``project`` and ``finish`` itself.
+Parameters are named as in ``torch.nn.MultiheadAttention`` (``in_proj_weight``, ``in_proj_bias``, ``out_proj``), as
+OpenAI's CLIP files name them. A sampler that keeps keys and values calls ``project`` and ``finish`` itself.
 """
 
 from __future__ import annotations

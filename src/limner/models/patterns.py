@@ -1,13 +1,13 @@
 """Attention patterns as values: what a token sees, in a stream of caption tokens and a grid of image tokens.
 
-DALL·E's patterns (arXiv 2102.12092, §2.2 and appendix B.1, figure 11) are for a stream of ``layout.text`` caption tokens
-and then ``layout.rows × layout.columns`` image tokens in raster order. The caption is causal and never sees the image;
-every image token sees the whole caption; among image tokens, a query at raster index q sees a key at k where
+DALL·E's patterns (arXiv 2102.12092, §2.2 and appendix B.1, figure 11) are for a stream of ``layout.text`` caption
+tokens and then ``layout.rows × layout.columns`` image tokens in raster order. The caption is causal and never sees the
+image; every image token sees the whole caption; among image tokens, a query at raster index q sees a key at k where
 
 * ``Full``    k ≤ q
 * ``Row``     0 ≤ q-k ≤ W: itself and the W tokens before it, across row edges (the last is the one straight above)
 * ``Column``  k ≤ q in the same column
-* ``Conv``    q-k = W·dr + dc ≥ 0 with 0 ≤ dr ≤ h and -h ≤ dc ≤ h, h = kernel // 2, wrapping at row edges as ``Row`` does
+* ``Conv``    q-k = W·dr + dc ≥ 0 with 0 ≤ dr ≤ h and -h ≤ dc ≤ h, h = kernel // 2, wrapping as ``Row`` does
 
 ``Causal`` and ``Bidirectional`` know no image and serve CLIP's towers and Image GPT. One softmax goes over caption and
 image keys together. A pattern has
@@ -16,7 +16,7 @@ image keys together. A pattern has
 * ``mask(layout)``: bool (T, T) of the whole stream, True where the query (row) sees the key; the reference
 * ``attend(q, k, v, layout)``: (B, H, T, K) each; the same as attention with that mask, at the cost of what is seen;
   T is any length up to the stream's
-* ``visible(layout, position)``: raster indices of the image keys that the image query ``position`` sees, itself included
+* ``visible(layout, position)``: raster indices of the image keys that the image query ``position`` sees, with itself
 * ``window(layout)``: how many of the newest image keys a sampler must keep for the tokens still to come
 """
 

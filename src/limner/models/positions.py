@@ -21,8 +21,8 @@ class Rotation(NamedTuple):
 def coordinates(layout: Layout, device: torch.device | None = None) -> Tensor:
     """(T, 2) row and column of every token of the stream.
 
-    Caption token p lies at (p, p) and image token (r, c) at (L + r, L + c): along the caption both axes count words, and
-    the grid begins where the caption ends.
+    Caption token p lies at (p, p) and image token (r, c) at (L + r, L + c): along the caption both axes count words,
+    and the grid begins where the caption ends.
     """
     text = torch.arange(layout.text, device=device)[:, None].expand(-1, 2)
     cell = torch.arange(layout.image, device=device)
@@ -31,7 +31,7 @@ def coordinates(layout: Layout, device: torch.device | None = None) -> Tensor:
 
 
 def rotation(positions: Tensor, head_width: int, base: float = 10_000.0) -> Rotation:
-    """Rotary positions (arXiv 2104.09864) in two dimensions: half of a head's pairs turn with the row, half with the column.
+    """Rotary positions (arXiv 2104.09864) in 2-D: half of a head's pairs turn with the row, half with the column.
 
     ``positions`` (…, T, 2) rows and columns; ``head_width`` a multiple of 4. Raises InputError.
     """

@@ -163,7 +163,7 @@ class FSQBottleneck(nn.Module):
 
     def _bounded(self, features: Tensor) -> Tensor:
         levels = self.levels.view(1, -1, 1, 1).float()
-        half = (levels - 1) * (1 - 1e-3) / 2
+        half = (levels - 1) * (1 + 1e-3) / 2
         # An even number of levels has no middle one: shift by half a step.
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)
         return torch.tanh(features.float() + torch.atanh(offset / half)) * half - offset

@@ -12,7 +12,7 @@ from limner.models.dvae import DVAE, DVAEConfig
 from limner.models.dvae.loss import cosine, kl_to_uniform, logit_laplace, loss, usage
 from limner.models.dvae.parts import FSQBottleneck, GumbelBottleneck
 
-TINY = DVAEConfig(resolution=32, vocabulary=32, hidden=8, multipliers=(1, 2), blocks=1, decoder_input=8, kernel=3)
+TINY = DVAEConfig(resolution=32, vocabulary=32, hidden=16, multipliers=(1, 2), blocks=1, decoder_input=32, kernel=3)
 TINY_FSQ = DVAEConfig(
     resolution=32,
     vocabulary=60,
@@ -117,7 +117,7 @@ def test_it_learns(config: DVAEConfig, likelihood: float) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     values = []
     for _ in range(100):
-        value, measures = loss(model, pictures, 0.5, 1e-3, likelihood)
+        value, measures = loss(model, pictures, 1.0, 1e-3, likelihood)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

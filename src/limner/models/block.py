@@ -58,10 +58,22 @@ class MLP(nn.Module):
         return self.c_proj(self.activation(self.c_fc(x)))
 
 
+class LayerScale(nn.Module):
+    """A learned gain per channel on what a branch adds (arXiv 2103.17239); named as open_clip's files name it."""
+
+    def __init__(self, width: int, gain: float) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((width,), gain))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
 class Block(nn.Module):
     """``x + attn(ln_1(x))``, then ``x + mlp(ln_2(x))``; (B, T, D) → (B, T, D).
 
-    ``hidden`` is the MLP's inner width, 4 × ``width`` by default; ``norm`` makes a norm for a width.
+    ``hidden`` is the MLP's inner width, 4 × ``width`` by default; ``norm`` makes a norm for a width; ``layer_scale`` is
+    the initial gain of each branch's LayerScale (None: there is none).
     """
 
     def __init__(
@@ -75,16 +87,19 @@ class Block(nn.Module):
         norm: Callable[[int], nn.Module] = LAYER_NORM,
         bias: bool = True,
         qk_norm: bool = False,
+        layer_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.ln_1 = norm(width)
         self.attn = Attention(width, heads, pattern=pattern or Causal(), bias=bias, qk_norm=qk_norm)
         self.ln_2 = norm(width)
         self.mlp = MLP(width, hidden or 4 * width, activation=activation, bias=bias)
+        self.ls_1 = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
+        self.ls_2 = nn.Identity() if layer_scale is None else LayerScale(width, layer_scale)
 
     def forward(self, x: Tensor, layout: Layout | None = None, rotation: Rotation | None = None) -> Tensor:
-        x = x + self.attn(self.ln_1(x), layout, rotation)
-        return x + self.mlp(self.ln_2(x))
+        x = x + self.ls_1(self.attn(self.ln_1(x), layout, rotation))
+        return x + self.ls_2(self.mlp(self.ln_2(x)))
 
 
 def init_blocks(blocks: nn.ModuleList, std: float = 0.02) -> None:

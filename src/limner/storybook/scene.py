@@ -7,22 +7,36 @@ and the judge does not ask for it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
+from limner.errors import InputError, expected
+from limner.storybook.world import animals, colours, garments, things
+
+COLOURS = tuple(colours.COLOURS)
 """The ten colours of things and garments (GenEval's)."""
 
-BACKGROUNDS = ("white", "grey", "light blue", "light green", "light yellow", "light pink")
+BACKGROUNDS = tuple(colours.BACKGROUNDS)
 """Pale colours, so that a thing of any colour stands out."""
 
 SIZES = ("small", "medium", "large")
-THINGS = ("cube", "ball", "cone", "star", "heart", "house", "tree", "boat")
-ANIMALS = ("cat", "dog", "rabbit", "bear", "penguin", "hedgehog")
-GARMENTS = ("hat", "gloves", "shirt", "trousers")
+THINGS = tuple(things.THING_KINDS)
+ANIMALS = tuple(animals.ANIMAL_KINDS)
+GARMENTS = tuple(garments.GARMENT_KINDS)
 RELATIONS = ("left of", "right of", "above", "below")
 FAMILIES = ("single", "counting", "two", "relation", "garments")
 """single: one thing or animal; counting: 1–4 alike; two: two things, no relation said; relation: two things in a
 relation; garments: an animal with one to four coloured garments."""
+
+MOST = 4
+"""The largest count."""
+
+_KINDS = frozenset(THINGS + ANIMALS)
+
+
+def _known(what: str, word: str | None, words: Iterable[str]) -> None:
+    if word is not None and word not in words:
+        raise InputError(expected(what, "one of " + ", ".join(words), repr(word)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,10 @@ class Garment:
 
     kind: str
     colour: str
+
+    def __post_init__(self) -> None:
+        _known("garment", self.kind, GARMENTS)
+        _known("colour of a garment", self.colour, COLOURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +59,16 @@ class Thing:
     colour: str | None = None
     size: str | None = None
     garments: tuple[Garment, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            _known("thing", self.kind, THINGS + ANIMALS)
+        _known(f"colour of a {self.kind}", self.colour, COLOURS)
+        _known(f"size of a {self.kind}", self.size, SIZES)
+        if self.garments and self.kind not in ANIMALS:
+            raise InputError(expected("garments", "an animal to wear them, one of " + ", ".join(ANIMALS), self.kind))
+        if len({worn.kind for worn in self.garments}) != len(self.garments):
+            raise InputError(expected("garments", "each kind once", [worn.kind for worn in self.garments]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +83,20 @@ class Scene:
     relation: str | None = None
     count: int = 1
     background: str | None = None
+
+    def __post_init__(self) -> None:
+        _known("family", self.family, FAMILIES)
+        _known("relation", self.relation, RELATIONS)
+        _known("background", self.background, BACKGROUNDS)
+        wanted = 2 if self.family in ("two", "relation") else 1
+        if len(self.things) != wanted:
+            raise InputError(expected(f"things of a scene of the family {self.family}", wanted, len(self.things)))
+        if (self.relation is not None) != (self.family == "relation"):
+            raise InputError(expected("relation", "one in the family relation, none elsewhere", self.relation))
+        if not 1 <= self.count <= MOST or (self.count > 1 and self.family != "counting"):
+            raise InputError(expected("count", f"1–{MOST}, above 1 only in the family counting", self.count))
+        if bool(self.things[0].garments) != (self.family == "garments") or (wanted == 2 and self.things[1].garments):
+            raise InputError(expected("garments", "on the animal of the family garments, and there only", self.things))
 
 
 def combination(scene: Scene) -> str:

@@ -28,10 +28,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from limner.errors import InputError
 from limner.models import blockwise
+from limner.models.dense import attend_dense
 from limner.shapes import Layout
 
 
@@ -60,7 +60,7 @@ class Bidirectional:
         return torch.ones(layout.total, layout.total, dtype=torch.bool)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
-        return scaled_dot_product_attention(q, k, v)
+        return attend_dense(q, k, v)
 
     def visible(self, layout: Layout, position: int) -> list[int]:
         return list(range(layout.image))
@@ -80,7 +80,7 @@ class Causal:
         return torch.ones(layout.total, layout.total, dtype=torch.bool).tril()
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
-        return scaled_dot_product_attention(q, k, v, is_causal=True)
+        return attend_dense(q, k, v, causal=True)
 
     def visible(self, layout: Layout, position: int) -> list[int]:
         return list(range(position + 1))
@@ -213,13 +213,13 @@ def _is_small(layout: Layout) -> bool:
 def _attend_dense(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     length = q.shape[2]
     mask = _mask(pattern, layout, q.device)[:length, :length]
-    return scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return attend_dense(q, k, v, mask)
 
 
 def _attend_band(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout, reach: int) -> Tensor:
     text, length = layout.text, q.shape[2]
     if length <= text:
-        return scaled_dot_product_attention(q, k, v, is_causal=True)
+        return attend_dense(q, k, v, causal=True)
     if _is_small(layout):
         return _attend_dense(pattern, q, k, v, layout)
     return blockwise.attend_band(
@@ -231,7 +231,7 @@ def _attend_band(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layo
 def _attend_columns(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
     text, length = layout.text, q.shape[2]
     if length <= text:
-        return scaled_dot_product_attention(q, k, v, is_causal=True)
+        return attend_dense(q, k, v, causal=True)
     if _is_small(layout):
         return _attend_dense(pattern, q, k, v, layout)
     return blockwise.attend_columns(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from limner.text.bytepairs import BytePairs
+    from limner.text.clip_bytepairs import ClipBytePairs
 
 FORMAT = 1
 SHARD_BYTES = 5_000_000_000
@@ -39,7 +40,7 @@ class Loaded:
     kind: str
     config: Any
     model: torch.nn.Module
-    tokenizer: BytePairs | None
+    tokenizer: BytePairs | ClipBytePairs | None
     facts: dict[str, Any]
     path: Path
 
@@ -86,7 +87,7 @@ def write_folder(
     kind: str,
     config: Any,
     state: Mapping[str, torch.Tensor],
-    tokenizer: BytePairs | None = None,
+    tokenizer: BytePairs | ClipBytePairs | None = None,
     facts: Mapping[str, Any] | None = None,
     card: str | None = None,
     half: bool = False,
@@ -235,16 +236,16 @@ def _config(about: Description) -> Any:
         raise ModelError(f"{about.path / CONFIG}: {error}") from error
 
 
-def _tokenizer(about: Description) -> BytePairs | None:
+def _tokenizer(about: Description) -> BytePairs | ClipBytePairs | None:
     file = about.path / TOKENIZER
     if not file.is_file():
         if TOKENIZER in about.hashes:
             raise ModelError(f"{file}: the file is missing, {CONFIG} names it; fetch or write the folder again")
         return None
     _check_hash(file, about)
-    from limner.text.bytepairs import BytePairs
+    from limner.text.tokenizer import load_tokenizer
 
-    return BytePairs.load(file)
+    return load_tokenizer(file)
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from limner.storybook.dice import Dice
 from limner.storybook.scene import Scene, Thing
 
-SIDES: dict[str, tuple[float, float]] = {"small": (0.23, 0.28), "medium": (0.35, 0.42), "large": (0.46, 0.70)}
+SIDES: dict[str, tuple[float, float]] = {"small": (0.25, 0.29), "medium": (0.35, 0.42), "large": (0.46, 0.70)}
 """Each said size's range; the ranges do not meet, so that a size can be told from one picture."""
 
 MARGIN = 0.015
@@ -55,7 +55,7 @@ def place(scene: Scene, dice: Dice) -> tuple[Box, ...]:
 def _place_one(thing: Thing, dice: Dice) -> Box:
     if thing.garments:
         side = dice.between(0.87, 0.93)
-        return Box(0.5 + dice.between(-0.03, 0.03), 0.5 + dice.between(-0.015, 0.015), side)
+        return Box(_inside(0.5 + dice.between(-0.03, 0.03), side), _inside(0.5 + dice.between(-0.02, 0.02), side), side)
     most = SIDES["large"][1]
     side = dice.between(0.54, most) if thing.size == "large" else _side(thing, dice, (SIDES["medium"][1], most), most)
     reach = min(0.12, (1 - side) / 2 - MARGIN)

@@ -84,10 +84,12 @@ def torso_path(frame: Frame, top: float, bottom: float, grow: float = 0.0) -> st
 
     a, m, b = half(top), half((top + bottom) / 2) + 0.012, half(bottom)
     middle = (top + bottom) / 2
+    round_, low = 0.055, bottom - 0.035
     return (
-        f"M {-a:.4f} {top} Q {-m:.4f} {middle:.4f} {-b:.4f} {bottom - 0.035} "
-        f"Q {-b:.4f} {bottom} {-b + 0.04:.4f} {bottom} "
-        f"L {b - 0.04:.4f} {bottom} Q {b:.4f} {bottom} {b:.4f} {bottom - 0.035} Q {m:.4f} {middle:.4f} {a:.4f} {top} Z"
+        f"M {-a + round_:.4f} {top} Q {-a:.4f} {top} {-a:.4f} {top + round_:.4f} "
+        f"Q {-m:.4f} {middle:.4f} {-b:.4f} {low:.4f} Q {-b:.4f} {bottom} {-b + 0.04:.4f} {bottom} "
+        f"L {b - 0.04:.4f} {bottom} Q {b:.4f} {bottom} {b:.4f} {low:.4f} "
+        f"Q {m:.4f} {middle:.4f} {a:.4f} {top + round_:.4f} Q {a:.4f} {top} {a - round_:.4f} {top} Z"
     )
 
 

@@ -36,20 +36,6 @@ def parse_path(data: str) -> Any:
     return path
 
 
-def smooth(points: list[tuple[float, float]]) -> str:
-    """A closed round path through ``points`` (Catmull–Rom), as path data."""
-    n = len(points)
-    parts = [f"M {points[0][0]:.4f} {points[0][1]:.4f}"]
-    for i in range(n):
-        (x0, y0), (x1, y1) = points[i - 1], points[i]
-        (x2, y2), (x3, y3) = points[(i + 1) % n], points[(i + 2) % n]
-        parts.append(
-            f"C {x1 + (x2 - x0) / 6:.4f} {y1 + (y2 - y0) / 6:.4f} "
-            f"{x2 - (x3 - x1) / 6:.4f} {y2 - (y3 - y1) / 6:.4f} {x2:.4f} {y2:.4f}"
-        )
-    return " ".join(parts) + " Z"
-
-
 def polygon(points: list[tuple[float, float]]) -> str:
     """A closed straight path through ``points``, as path data."""
     return "M " + " L ".join(f"{x:.4f} {y:.4f}" for x, y in points) + " Z"

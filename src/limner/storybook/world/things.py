@@ -117,16 +117,19 @@ def _tree(brush: Brush, colour: Tone) -> None:
     brush.edge(_CROWN)
 
 
-_HULL = "M -0.48 0.13 L 0.48 0.13 Q 0.44 0.46 0.22 0.46 L -0.22 0.46 Q -0.44 0.46 -0.48 0.13 Z"
+_HULL = "M -0.48 0.07 L 0.48 0.07 Q 0.45 0.46 0.24 0.46 L -0.24 0.46 Q -0.45 0.46 -0.48 0.07 Z"
 
 
 def _boat(brush: Brush, colour: Tone) -> None:
-    brush.edge("M -0.02 -0.46 L -0.02 0.13", 1.6)
-    brush.shape("M 0.035 -0.42 Q 0.34 -0.22 0.37 0.05 L 0.035 0.05 Z", CREAM)
-    brush.shape("M -0.075 -0.28 Q -0.28 -0.12 -0.31 0.05 L -0.075 0.05 Z", CREAM)
+    brush.edge("M -0.02 -0.46 L -0.02 0.07", 1.6)
+    brush.shape("M -0.02 -0.47 L 0.15 -0.415 L -0.02 -0.36 Z", colour.main)
+    brush.shape("M 0.035 -0.31 Q 0.31 -0.19 0.34 -0.01 L 0.035 -0.01 Z", CREAM)
+    brush.shape("M -0.075 -0.27 Q -0.27 -0.15 -0.30 -0.01 L -0.075 -0.01 Z", CREAM)
     brush.patch(_HULL, colour.main)
-    brush.patch("M -0.45 0.27 L 0.45 0.27 Q 0.39 0.46 0.22 0.46 L -0.22 0.46 Q -0.39 0.46 -0.45 0.27 Z", colour.dark)
-    brush.patch("M -0.46 0.15 L 0.46 0.15 L 0.455 0.19 L -0.455 0.19 Z", colour.light)
+    brush.patch(
+        "M -0.425 0.30 L 0.425 0.30 Q 0.365 0.46 0.24 0.46 L -0.24 0.46 Q -0.365 0.46 -0.425 0.30 Z", colour.dark
+    )
+    brush.patch("M -0.465 0.09 L 0.465 0.09 L 0.462 0.13 L -0.462 0.13 Z", colour.light)
     brush.edge(_HULL)
 
 

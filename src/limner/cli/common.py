@@ -1,7 +1,7 @@
 """What all commands share: the usual options, the way answers are printed, and where settings come from.
 
-A setting is taken from its flag, else from the environment (``LIMNER_GENERATE_COUNT`` for one command,
-``LIMNER_COUNT`` for all that know it), else from ``./limner.toml``, else from the user's ``limner.toml``, else it is the
+A setting is taken from its flag, else from the environment (``LIMNER_GENERATE_COUNT`` for one command, ``LIMNER_COUNT``
+for all that know it), else from ``./limner.toml``, else from the user's ``limner.toml``, else it is the
 option's default.
 """
 

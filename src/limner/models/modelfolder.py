@@ -103,7 +103,7 @@ def write_folder(
     import torch
 
     where = f"{path}: weights to write"
-    _check_shapes(where, {name: tuple(t.shape) for name, t in state.items()}, _expected(kind, config))
+    _check_fit(where, state, _expected(kind, config))
     stored = {}
     for name, tensor in state.items():
         tensor = tensor.detach().to("cpu")
@@ -183,7 +183,7 @@ def read_folder(name: Path | str) -> Loaded:
     for file in _weight_files(about.path):
         _check_hash(file, about)
         _read_weights(file, state)
-    _check_shapes(_weights_name(about.path), {key: tuple(t.shape) for key, t in state.items()}, expected)
+    _check_fit(_weights_name(about.path), state, expected)
     with torch.random.fork_rng(devices=[]):  # building draws first weights: the caller's random numbers stay untouched
         model = module(config)
     model.load_state_dict(state, assign=True)
@@ -242,9 +242,9 @@ def _tokenizer(about: Description) -> BytePairs | ClipBytePairs | None:
         if TOKENIZER in about.hashes:
             raise ModelError(f"{file}: the file is missing, {CONFIG} names it; fetch or write the folder again")
         return None
-    _check_hash(file, about)
     from limner.text.tokenizer import load_tokenizer
 
+    _check_hash(file, about)
     return load_tokenizer(file)
 
 
@@ -300,18 +300,18 @@ def _read_weights(file: Path, state: dict[str, torch.Tensor]) -> None:
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _expected(kind: str, config: Any) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight of a ``kind`` model with these sizes; nothing is allocated."""
+def _expected(kind: str, config: Any) -> Mapping[str, torch.Tensor]:
+    """Every weight of a ``kind`` model with these sizes, as tensors without data: nothing is allocated."""
     import torch
 
     config_class, module = classes(kind)
     if not isinstance(config, config_class):
         raise ModelError(f"sizes of a {kind}: expected a {config_class.__name__}, got {type(config).__name__}")
     with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in module(config).state_dict().items()}
+        return dict(module(config).state_dict())
 
 
-def _check_shapes(where: str, got: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+def _check_fit(where: str, got: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     missing, foreign = sorted(expected.keys() - got.keys()), sorted(got.keys() - expected.keys())
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
@@ -319,9 +319,14 @@ def _check_shapes(where: str, got: Mapping[str, tuple[int, ...]], expected: Mapp
     if foreign:
         more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
         raise ModelError(f"{where}: weight {foreign[0]!r} is unknown to this model{more}; it does not fit its {CONFIG}")
-    for name, shape in expected.items():
-        if got[name] != shape:
-            raise ModelError(f"{where}: weight {name!r}: expected shape {shape}, got {got[name]}; see {CONFIG}")
+    for name, weight in expected.items():
+        found = got[name]
+        if found.shape != weight.shape:
+            shapes = f"expected shape {tuple(weight.shape)}, got {tuple(found.shape)}"
+            raise ModelError(f"{where}: weight {name!r}: {shapes}; it does not fit its {CONFIG}")
+        if found.is_floating_point() != weight.is_floating_point():
+            kinds = "a float" if weight.is_floating_point() else f"{weight.dtype}"
+            raise ModelError(f"{where}: weight {name!r}: expected {kinds}, got {found.dtype}; use another file")
 
 
 def _check_finite(where: str, name: str, tensor: torch.Tensor) -> None:

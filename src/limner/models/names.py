@@ -67,28 +67,26 @@ def known() -> list[str]:
 
 def hub_cached() -> list[str]:
     """Hub ids of the models whose files are in the local Hugging Face cache."""
-    folder = _hub_folder()
-    if not folder.is_dir():
-        return []
-    kept = [entry for entry in folder.glob("models--*") if any(entry.glob("snapshots/*/config.json"))]
-    return sorted(entry.name.removeprefix("models--").replace("--", "/") for entry in kept)
+    found = [entry.name.removeprefix("models--").replace("--", "/") for entry in hub_folder().glob("models--*")]
+    return sorted(name for name in found if _in_hub_cache(name) is not None)
 
 
-def _hub_folder() -> Path:
-    # The library's own rule (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME), read at call time and without its slow import.
+def hub_folder() -> Path:
+    """Where the Hugging Face library keeps what it fetched: its own rule, read at call time."""
     home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
     return Path(os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")).expanduser()
 
 
 def _in_hub_cache(name: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    owner, repository, *rest = name.split("/")
+    # The cache's documented layout: refs/main holds the commit whose files are linked under snapshots/. Read by hand,
+    # for importing the library takes as long as drawing a picture.
+    owner, repository, *rest = name.split("/") if "/" in name else ("", name)
+    entry = hub_folder() / "--".join(["models", *filter(None, (owner, repository))])
     try:
-        folder = Path(snapshot_download(f"{owner}/{repository}", cache_dir=_hub_folder(), local_files_only=True), *rest)
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        commit = (entry / "refs" / "main").read_text(encoding="utf-8").strip()
+    except OSError:
         return None
+    folder = entry.joinpath("snapshots", commit, *rest)
     return folder if folder.is_dir() else None
 
 

@@ -1,0 +1,293 @@
+"""The training loop: batches in, updates out, and nothing lost on the way. It knows steps, not models.
+
+On a CPU a run is a function of its recipe alone: batches come by number, random numbers are seeded by step, and a
+checkpoint holds all the rest, so that a run that was killed and resumed ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from limner import device as devices
+from limner import ranks
+from limner.data.loader import Batch, Tensors, batches, worker_failed
+from limner.data.pair import Source, mixed
+from limner.errors import DataError, TrainingError
+from limner.files import make_folder
+from limner.progress import Bar, progress
+from limner.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, steps
+from limner.training.journal import Journal
+from limner.training.objective import Measures, Objective
+from limner.training.optimizer import Average, Optimizer, rate_share
+from limner.training.recipe import TrainingSettings
+from limner.training.watch import find_unstable_layer
+
+PATIENCE = 20
+"""Updates in a row that may be skipped for a loss or gradient that is not finite."""
+
+
+class Stopped(Exception):
+    """A signal asked the run to end; its state is saved."""
+
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped at step {step}; the same command with --resume goes on")
+        self.number, self.step = number, step
+
+
+@dataclass
+class Tally:
+    """Sums since the last line of the journal; they are saved with a checkpoint, so that a line can span one."""
+
+    sums: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+    skipped_steps: int = 0
+    in_a_row: int = 0
+    pictures: int = 0
+    broken: dict[str, int] = field(default_factory=dict)
+
+    def add(self, measures: dict[str, float]) -> None:
+        """Take in one step's numbers, always in the same order, so that sums come out the same."""
+        self.count += 1
+        for name, value in measures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """Means since the last call."""
+        means = {name: total / self.count for name, total in self.sums.items()} if self.count else {}
+        self.sums, self.count = {}, 0
+        return means
+
+
+class Loop:
+    """One run: ``objective`` on ``source`` in the run folder ``run``, from its newest checkpoint to the end."""
+
+    def __init__(
+        self, objective: Objective, source: Source, settings: TrainingSettings, run: Path, device: torch.device
+    ) -> None:
+        self.objective, self.source, self.settings, self.run, self.device = objective, source, settings, run, device
+        self.model = objective.model.to(device).train()
+        if device.type in ("cpu", "cuda"):
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = Optimizer(self.model, settings)
+        self.average = Average(self.model, settings.ema_decay, settings.ema_every)
+        self.tally = Tally()
+        self.step = 0
+        self.samples = make_folder(run / "samples")
+        self._signal: int | None = None
+        self._named: set[str] = set()
+
+    # --- the run
+
+    def fit(self, quiet: bool = False) -> None:
+        """Train to the last step. Raises Stopped after a signal, DataError, TrainingError, FileError."""
+        settings = self.settings
+        self._resume()
+        autocast = functools.partial(devices.autocast, self.device, settings.precision)
+        done = self.step
+        journal = Journal(self.run, self.step) if ranks.is_first() else None
+        supply = batches(
+            self.source,
+            self.objective.collate,
+            batch=settings.batch // settings.accumulate,
+            start=self.step * settings.accumulate,
+            stop=settings.steps * settings.accumulate,
+            workers=settings.workers,
+            rank=ranks.rank(),
+            world=ranks.world(),
+            pin=self.device.type == "cuda",
+        )
+        with self._signals(), progress(self.objective.kind, settings.steps, done=done, quiet=quiet) as bar:
+            clock = time.monotonic()
+            since = self.step
+            try:
+                while self.step < settings.steps:
+                    self._update(supply, autocast)
+                    if self._due(settings.journal_every):
+                        now = time.monotonic()
+                        rate = (self.step - since) * settings.batch / max(now - clock, 1e-9)
+                        self._report(journal, bar, self.step - done, rate, now - clock)
+                        done, since, clock = self.step, self.step, now
+                    if settings.sample_every and self._due(settings.sample_every):
+                        clock += self._show(journal)
+                    if self._signal is not None or self._due(settings.checkpoint_every):
+                        began = time.monotonic()
+                        self.save()
+                        clock += time.monotonic() - began
+                    if self._signal is not None and self.step < settings.steps:
+                        raise Stopped(self._signal, self.step)
+            except RuntimeError as error:
+                # torch raises this in the middle of anything when a worker dies.
+                if "DataLoader worker" in str(error):
+                    raise worker_failed(self.source.name, error) from error
+                raise
+            finally:
+                if journal is not None:
+                    journal.close()
+
+    def _update(self, supply: Iterator[Batch], autocast: Any) -> None:
+        step, settings = self.step, self.settings
+        parts = list(itertools.islice(supply, settings.accumulate))
+        self._count(parts)
+        loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
+        norm = self._clip()
+        values = _numbers({"loss": loss, "gradient_norm": norm, **measures})
+        if math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"]):
+            self.optimizer.step(rate_share(settings, step))
+            self.average.update(step + 1)
+            self.tally.in_a_row = 0
+            self.tally.add(values)
+        else:
+            self.tally.skipped_steps += 1
+            self.tally.in_a_row += 1
+            if self.tally.in_a_row >= PATIENCE:
+                layer = find_unstable_layer(self.model, lambda: self._again(parts, autocast))
+                raise TrainingError(
+                    f"step {step}: {PATIENCE} updates in a row had a loss or gradient that is not finite, first in "
+                    f"layer {layer}; lower training.learning_rate, or train in float32"
+                )
+        self.optimizer.zero_grad()
+        self.step += 1
+
+    def _again(self, parts: list[Batch], autocast: Any) -> None:
+        self.objective.backward(self.model, self._seeded(parts), self.step, autocast)
+
+    def _seeded(self, parts: Iterable[Batch]) -> Iterator[Tensors]:
+        """The parts on the device. Noise is seeded by part: W processes draw what one draws in W parts."""
+        for number, part in enumerate(parts):
+            torch.manual_seed(mixed(self.settings.seed, self.step, number * ranks.world() + ranks.rank()))
+            yield {name: t.to(self.device, non_blocking=True) for name, t in part.tensors.items()}
+
+    def _clip(self) -> torch.Tensor:
+        gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.settings.clip_norm:
+            parameters = list(self.optimizer.parameters.values())
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
+        return norm
+
+    # --- what was passed over
+
+    def _count(self, parts: Iterable[Batch]) -> None:
+        for part in parts:
+            self.tally.pictures += len(part.positions)
+            for name, cause in part.broken:
+                self.tally.broken[cause] = self.tally.broken.get(cause, 0) + 1
+                self._named.add(f"{name}: {cause}")
+        bad = sum(self.tally.broken.values())
+        if bad and bad > self.settings.bad_share * (bad + self.tally.pictures) and bad >= 8:
+            causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.tally.broken.items()))
+            raise DataError(
+                f"{self.source.name}: {bad} of {bad + self.tally.pictures} samples are unusable ({causes}), more than "
+                f"training.bad_share = {self.settings.bad_share:g} allows; mend the data or raise that share"
+            )
+
+    # --- what is written
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.settings.steps or bool(every and self.step % every == 0)
+
+    def _report(self, journal: Journal | None, bar: Bar, steps: int, rate: float, seconds: float) -> None:
+        means = self.tally.means()
+        if journal is None:
+            return
+        record: dict[str, Any] = {
+            "step": self.step,
+            **means,
+            "learning_rate": self.settings.learning_rate * rate_share(self.settings, self.step - 1),
+            "pictures": self.step * self.settings.batch,
+            "skipped_steps": self.tally.skipped_steps,
+            "rate": round(rate, 2),
+            "seconds": round(seconds, 3),
+        }
+        if self.tally.broken:
+            record["broken"] = dict(sorted(self.tally.broken.items()))
+            record["broken_names"] = sorted(self._named)[:20]
+            self._named.clear()
+        journal.write(record)
+        bar.advance(steps, loss=means.get("loss", math.nan), rate=f"{rate:.0f} pictures/s")
+
+    def _show(self, journal: Journal | None) -> float:
+        """Samples with the averaged weights; returns the seconds that it took."""
+        began = time.monotonic()
+        self.average.swap()
+        self.model.eval()
+        torch.manual_seed(mixed(self.settings.seed, self.step, -1))
+        try:
+            measures = self.objective.sample(self.model, self.samples, self.step)
+        finally:
+            self.model.train()
+            self.average.swap()
+        if journal is not None and measures:
+            journal.write({"step": self.step, **{f"sample_{k}": v for k, v in measures.items()}})
+        return time.monotonic() - began
+
+    def save(self) -> None:
+        """Write a checkpoint of this step."""
+        if not ranks.is_first():
+            return
+        facts = {"tally": vars(self.tally), "average_updates": self.average.updates}
+        weights = self.model.state_dict()
+        save_checkpoint(
+            self.run,
+            Checkpoint(self.step, weights, self.average.tensors, self.optimizer.state(), facts),
+            self.settings.keep,
+        )
+
+    def _resume(self) -> None:
+        found = steps(self.run)
+        if not found:
+            return
+        checkpoint = load_checkpoint(self.run, found[-1])
+        self.model.load_state_dict(checkpoint.weights)
+        self.optimizer.load_state(checkpoint.optimizer)
+        for name, tensor in self.average.tensors.items():
+            tensor.copy_(checkpoint.average[name])
+        self.average.updates = checkpoint.facts["average_updates"]
+        self.tally = Tally(**checkpoint.facts["tally"])
+        self.step = checkpoint.step
+
+    # --- signals
+
+    def _signals(self) -> _Signals:
+        return _Signals(self._take)
+
+    def _take(self, number: int) -> None:
+        if self._signal is not None:
+            raise KeyboardInterrupt  # asked twice: leave at once, the last checkpoint stands
+        self._signal = number
+
+
+class _Signals:
+    """SIGINT and SIGTERM ask the loop to save and leave; before and after they do what they did."""
+
+    def __init__(self, take: Any) -> None:
+        self._take = take
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        import threading
+
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, lambda n, _frame: self._take(n))
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _numbers(tensors: Measures) -> dict[str, float]:
+    """All of them in one wait for the device."""
+    device = tensors["loss"].device
+    values = torch.stack([t.detach().to(device, torch.float64).reshape(()) for t in tensors.values()])
+    return dict(zip(tensors, values.tolist()))

@@ -1,0 +1,167 @@
+"""Learning-rate schedules, AdamW and Muon over named parameters, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import nn
+
+from limner.errors import TrainingError, expected
+from limner.training.recipe import TrainingSettings
+
+NOT_HIDDEN = ("head", "embedding", "output")
+"""Words in a linear layer's name that mark it as first or last: Muon is for the matrices between."""
+
+
+def rate_share(settings: TrainingSettings, step: int) -> float:
+    """The learning rate of update number ``step`` (0, 1, …) as a share of the highest one."""
+    floor = settings.min_learning_rate
+    if step < settings.warmup_steps:
+        return (step + 1) / (settings.warmup_steps + 1)
+    length = max(1, settings.steps - settings.warmup_steps)
+    done = min(1.0, (step - settings.warmup_steps) / length)
+    if settings.schedule == "constant":
+        return 1.0
+    if settings.schedule == "cosine":
+        return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    if settings.schedule == "linear":
+        return floor + (1 - floor) * (1 - done)
+    slope = settings.decay_steps or max(1, settings.steps // 5)
+    left = min(1.0, max(0.0, (settings.steps - step) / slope))
+    return floor + (1 - floor) * left
+
+
+class Optimizer:
+    """AdamW, or Muon for the hidden matrices and AdamW for the rest; states are kept by the parameter's name."""
+
+    def __init__(self, model: nn.Module, settings: TrainingSettings) -> None:
+        self.settings = settings
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        if not self.parameters:
+            raise TrainingError("nothing to train: every parameter is frozen; unfreeze a part")
+        hidden = hidden_matrices(model) & set(self.parameters) if settings.optimizer == "muon" else set()
+        rest = [(name, p) for name, p in self.parameters.items() if name not in hidden]
+        # Gains, biases and the temperature are not decayed (CLIP, section 2.5).
+        groups = [
+            {"params": [p for _, p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
+            {"params": [p for _, p in rest if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        devices = {p.device.type for p in self.parameters.values()}
+        self.parts: list[tuple[torch.optim.Optimizer, float]] = []
+        if rest:
+            adamw = torch.optim.AdamW(
+                [group for group in groups if group["params"]],
+                lr=settings.learning_rate,
+                betas=settings.betas,
+                eps=settings.eps,
+                fused=devices <= {"cpu", "cuda"},
+            )
+            self.parts.append((adamw, 1.0))
+        if hidden:
+            muon = torch.optim.Muon(
+                [self.parameters[name] for name in self.parameters if name in hidden],
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+            self.parts.append((muon, settings.muon_learning_rate))
+
+    def step(self, share: float) -> None:
+        """Update the weights at ``share`` of the highest learning rate."""
+        for optimizer, factor in self.parts:
+            for group in optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * share * factor
+            optimizer.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Every state tensor as ``parameter's name/key``."""
+        names: dict[torch.Tensor, str] = {p: name for name, p in self.parameters.items()}
+        return {
+            f"{names[p]}/{key}": value
+            for optimizer, _ in self.parts
+            for p, state in optimizer.state.items()
+            for key, value in state.items()
+            if isinstance(value, torch.Tensor)
+        }
+
+    def load_state(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take up the states that ``state`` gave. Raises TrainingError where a parameter's is missing or misshapen."""
+        by_name: dict[str, dict[str, torch.Tensor]] = {}
+        for path, tensor in tensors.items():
+            name, key = path.rsplit("/", 1)
+            by_name.setdefault(name, {})[key] = tensor
+        for optimizer, _ in self.parts:
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    name = next(n for n, q in self.parameters.items() if q is p)
+                    if name not in by_name:
+                        if by_name:
+                            raise TrainingError(expected("optimizer state", f"one for {name!r}", "none"))
+                        continue
+                    for key, tensor in by_name[name].items():
+                        if key != "step" and tensor.shape != p.shape:
+                            raise TrainingError(
+                                expected(f"optimizer state of {name}", tuple(p.shape), tuple(tensor.shape))
+                            )
+                    # Fused kernels walk states in the parameter's own memory order (channels last for convolutions).
+                    optimizer.state[p] = {
+                        key: tensor.to(p.device) if key == "step" else torch.empty_like(p).copy_(tensor)
+                        for key, tensor in by_name[name].items()
+                    }
+
+
+def hidden_matrices(model: nn.Module) -> set[str]:
+    """Names of the weights of linear layers that are neither embeddings nor heads."""
+    return {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not any(word in name.lower() for word in NOT_HIDDEN)
+    }
+
+
+class Average:
+    """An exponential moving average of parameters, with buffers copied; decay 0 keeps the weights themselves.
+
+    The decay rises from 0.1 as (1 + n) / (10 + n) in n updates, so that a short run does not average its beginning in.
+    """
+
+    def __init__(self, model: nn.Module, decay: float, every: int = 1) -> None:
+        self.decay, self.every, self.updates = decay, every, 0
+        self._live = dict(_floats(model))
+        self.tensors = {name: t.detach().clone() for name, t in self._live.items()}
+        self._averaged = [name for name, _ in model.named_parameters()]
+        self._copied = [name for name in self._live if name not in set(self._averaged)]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after update number ``step`` (1, 2, …)."""
+        if step % self.every:
+            return
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) ** self.every if self.decay else 0.0
+        mine = [self.tensors[name] for name in self._averaged]
+        torch._foreach_lerp_(mine, [self._live[name].detach() for name in self._averaged], 1 - decay)
+        for name in self._copied:
+            self.tensors[name].copy_(self._live[name])
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the model's weights with the average; a second call puts them back."""
+        for name, live in self._live.items():
+            mine = self.tensors[name]
+            kept = live.detach().clone()
+            live.copy_(mine)
+            mine.copy_(kept)
+
+
+def _floats(model: nn.Module) -> Iterable[tuple[str, torch.Tensor]]:
+    yield from model.named_parameters()
+    persistent = model.state_dict(keep_vars=True)
+    yield from ((name, b) for name, b in model.named_buffers() if b.is_floating_point() and name in persistent)

@@ -1,0 +1,145 @@
+"""A run is a function of its recipe: whole, stopped and resumed runs end with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from limner.errors import DataError, TrainingError
+from limner.files import sha256
+from limner.training import loop as loops
+from limner.training.journal import TIMES, read_journal
+from limner.training.recipe import load_recipe
+from limner.training.run import train
+
+SMALL = {
+    "steps": "12",
+    "batch": "4",
+    "checkpoint_every": "5",
+    "journal_every": "4",
+    "sample_every": "6",
+    "workers": "0",
+    "threads": "1",
+}
+
+
+def debug(kind: str = "dvae", **changes: str):
+    return load_recipe(f"{kind}_debug", {**SMALL, **changes}, kind=kind)
+
+
+def records(run: Path) -> list[dict]:
+    return [{k: v for k, v in r.items() if k not in TIMES} for r in read_journal(run / "journal.jsonl")]
+
+
+def test_a_run_leaves_all_its_files(tmp_path: Path) -> None:
+    model = train(debug(), tmp_path / "run", device="cpu", quiet=True)
+    assert model == tmp_path / "run" / "model"
+    about = json.loads((model / "config.json").read_text())
+    assert about["kind"] == "dvae"
+    assert about["facts"]["steps"] == 12
+    assert sorted(f.name for f in (tmp_path / "run/checkpoints").iterdir()) == ["10", "12"]
+    assert sorted(f.name for f in (tmp_path / "run/samples").iterdir()) == ["00000006.png", "00000012.png"]
+    lines = records(tmp_path / "run")
+    assert [r["step"] for r in lines if "loss" in r] == [4, 8, 12]
+    assert lines[0]["loss"] > lines[-2]["loss"]
+    assert not [f for f in (tmp_path / "run").rglob("*") if f.name.endswith((".part", ".old"))]
+
+
+def test_a_stopped_and_resumed_run_is_the_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(debug(), tmp_path / "whole", device="cpu", quiet=True)
+    update = loops.Loop._update
+
+    def stop_at(step: int) -> None:
+        def stopping(self: loops.Loop, *rest: object) -> None:
+            update(self, *rest)
+            if self.step == step:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr(loops.Loop, "_update", stopping)
+
+    for step in (3, 7, 10):
+        stop_at(step)
+        with pytest.raises(loops.Stopped) as stopped:
+            train(debug(), tmp_path / "parts", device="cpu", quiet=True, resume=True)
+        assert stopped.value.step == step
+    monkeypatch.setattr(loops.Loop, "_update", update)
+    train(debug(), tmp_path / "parts", device="cpu", quiet=True, resume=True)
+    assert records(tmp_path / "parts") == records(tmp_path / "whole")
+    for name in ("model/model.safetensors", "checkpoints/12/optimizer.safetensors", "samples/00000012.png"):
+        assert sha256(tmp_path / "parts" / name) == sha256(tmp_path / "whole" / name)
+
+
+def test_workers_do_not_change_the_run(tmp_path: Path) -> None:
+    for workers in ("0", "2"):
+        recipe = debug(steps="4", workers=workers, sample_every="0")
+        train(recipe, tmp_path / workers, device="cpu", quiet=True)
+    assert records(tmp_path / "0") == records(tmp_path / "2")
+
+
+def test_steps_may_be_added_but_nothing_else_changed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(debug(steps="2"), run, device="cpu", quiet=True)
+    with pytest.raises(TrainingError, match="a run stands here already"):
+        train(debug(steps="3"), run, device="cpu", quiet=True)
+    with pytest.raises(TrainingError, match=r"training\.learning_rate is 0\.003 there and 0\.1 here"):
+        train(debug(steps="3", learning_rate="0.1"), run, device="cpu", quiet=True, resume=True)
+    train(debug(steps="3"), run, device="cpu", quiet=True, resume=True)
+    assert records(run)[-1]["step"] == 3
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="expected an empty or new folder"):
+        train(debug(), tmp_path, device="cpu", quiet=True)
+    assert [f.name for f in tmp_path.iterdir() if f.name != "limner-home"] == ["thesis.txt"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(debug(steps="2"), run, device="cpu", quiet=True)
+    file = run / "checkpoints/2/weights.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"weights\.safetensors.*changed file; delete this folder"):
+        train(debug(steps="3"), run, device="cpu", quiet=True, resume=True)
+
+
+def test_accumulated_parts_are_one_batch(tmp_path: Path) -> None:
+    for parts in ("1", "4"):
+        recipe = debug(steps="3", accumulate=parts, sample_every="0")
+        train(recipe, tmp_path / parts, device="cpu", quiet=True)
+    one, four = records(tmp_path / "1"), records(tmp_path / "4")
+    assert [r["loss"] for r in four] == pytest.approx([r["loss"] for r in one], rel=1e-5)
+
+
+@pytest.mark.parametrize(("step", "names"), [(2, "loss"), (None, "layer")])
+def test_steps_without_finite_numbers_are_skipped_and_then_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int | None, names: str
+) -> None:
+    import torch
+
+    from limner.training.objective_dvae import DVAEObjective
+
+    loss = DVAEObjective.loss
+
+    def sick(self: DVAEObjective, model: torch.nn.Module, batch: dict, at: int) -> tuple:
+        value, measures = loss(self, model, batch, at)
+        return (value * float("inf") if step is None or at == step else value), measures
+
+    monkeypatch.setattr(DVAEObjective, "loss", sick)
+    recipe = debug(steps="30" if step is None else "4", sample_every="0")
+    if step is None:
+        with pytest.raises(TrainingError, match="20 updates in a row had a loss or gradient that is not finite"):
+            train(recipe, tmp_path / "run", device="cpu", quiet=True)
+    else:
+        train(recipe, tmp_path / "run", device="cpu", quiet=True)
+        assert records(tmp_path / "run")[-1]["skipped_steps"] == 1
+
+
+def test_unusable_data_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="expected"):
+        train(debug(**{"data.source": "nowhere"}), tmp_path / "run", device="cpu", quiet=True)

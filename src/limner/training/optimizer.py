@@ -118,12 +118,14 @@ class Optimizer:
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the weights of linear layers that are neither embeddings nor heads."""
-    return {
+    """Names of the matrices of linear layers and attentions that are neither embeddings nor heads."""
+    linear = {
         f"{name}.weight"
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and not any(word in name.lower() for word in NOT_HIDDEN)
     }
+    # Attention holds its three input matrices in one bare parameter, as torch.nn.MultiheadAttention does.
+    return linear | {name for name, _ in model.named_parameters() if name.endswith("in_proj_weight")}
 
 
 class Average:

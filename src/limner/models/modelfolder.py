@@ -103,7 +103,8 @@ def write_folder(
     import torch
 
     where = f"{path}: weights to write"
-    _check_fit(where, state, _expected(kind, config))
+    model = _bare(kind, config)
+    _check_fit(where, state, model.state_dict())
     stored = {}
     for name, tensor in state.items():
         tensor = tensor.detach().to("cpu")
@@ -111,7 +112,7 @@ def write_folder(
             tensor = tensor.to(torch.float16 if half else torch.float32)
             _check_finite(where, name, tensor)
         stored[name] = tensor.clone(memory_format=torch.contiguous_format)  # tied weights are stored twice
-    parameters = sum(t.numel() for t in stored.values() if t.is_floating_point())
+    parameters = sum(p.numel() for p in model.parameters())
     with whole_folder(path) as folder:
         files = _write_weights(folder, stored, shard_bytes)
         if tokenizer is not None:
@@ -174,18 +175,14 @@ def read_folder(name: Path | str) -> Loaded:
     Raises ModelError: unknown name, missing, truncated, changed or foreign file, a weight of another name, shape or
     dtype than ``config.json`` says, or one that is not finite.
     """
-    import torch
-
     about = describe(find_model(name))
-    config, module = _config(about), classes(about.kind)[1]
-    expected = _expected(about.kind, config)
+    config = _config(about)
+    model = _bare(about.kind, config)
     state: dict[str, torch.Tensor] = {}
     for file in _weight_files(about.path):
         _check_hash(file, about)
         _read_weights(file, state)
-    _check_fit(_weights_name(about.path), state, expected)
-    with torch.random.fork_rng(devices=[]):  # building draws first weights: the caller's random numbers stay untouched
-        model = module(config)
+    _check_fit(_weights_name(about.path), state, model.state_dict())
     model.load_state_dict(state, assign=True)
     return Loaded(about.kind, config, model.eval().requires_grad_(False), _tokenizer(about), about.facts, about.path)
 
@@ -300,15 +297,26 @@ def _read_weights(file: Path, state: dict[str, torch.Tensor]) -> None:
 # --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _expected(kind: str, config: Any) -> Mapping[str, torch.Tensor]:
-    """Every weight of a ``kind`` model with these sizes, as tensors without data: nothing is allocated."""
+def _bare(kind: str, config: Any) -> torch.nn.Module:
+    """A ``kind`` model of these sizes whose random weights are left undrawn: they are read next, or only compared.
+
+    That takes no time, no memory (pages that nobody touched) and no random number from the caller.
+    """
     import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Undrawn(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            if func.__name__.endswith(("normal_", "uniform_")):  # of tensors, and of torch.nn.init
+                return args[0] if args else kwargs["tensor"]
+            return func(*args, **kwargs)
 
     config_class, module = classes(kind)
     if not isinstance(config, config_class):
         raise ModelError(f"sizes of a {kind}: expected a {config_class.__name__}, got {type(config).__name__}")
-    with torch.device("meta"):
-        return dict(module(config).state_dict())
+    with torch.random.fork_rng(devices=[]), Undrawn():
+        return module(config)
 
 
 def _check_fit(where: str, got: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

@@ -26,3 +26,39 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder shared/ with data and parity fixtures is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A painter's folder of untrained models that draw 16 × 16 pictures at once."""
+    import torch
+
+    from limner.models.clip.config import CLIPConfig, TextConfig, ViTConfig
+    from limner.models.dalle.config import DALLEConfig
+    from limner.models.dvae.config import DVAEConfig
+    from limner.models.modelfolder import classes, write_folder
+    from limner.text.bytepairs import BytePairs
+
+    tokenizer = BytePairs.train(["a red cube", "a blue ball left of a cat", "一只红色的猫"] * 9, 270)
+    ids = tokenizer.vocabulary
+    dvae = DVAEConfig(resolution=16, vocabulary=16, hidden=8, blocks=1, decoder_input=8)
+    dalle = DALLEConfig(
+        text_vocabulary=ids,
+        text_length=24,
+        image_vocabulary=16,
+        rows=dvae.rows,
+        columns=dvae.columns,
+        width=16,
+        layers=2,
+        heads=2,
+    )
+    text = TextConfig(vocabulary=ids + 2, context=24, width=32, layers=1, heads=2)
+    clip = CLIPConfig(embedding=16, resolution=16, vision=ViTConfig(1, 32, 8, heads=2), text=text)
+    folder = tmp_path_factory.mktemp("painter")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for kind, config in {"dvae": dvae, "dalle": dalle, "clip": clip}.items():
+            state = classes(kind)[1](config).state_dict()
+            words = None if kind == "dvae" else tokenizer
+            write_folder(folder / kind, kind=kind, config=config, state=state, tokenizer=words)
+    return folder

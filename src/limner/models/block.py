@@ -1,7 +1,7 @@
 """The one transformer block: pre-norm attention and MLP, for DALL·E, CLIP's two towers and Image GPT.
 
 Parameter names are OpenAI's (``ln_1``, ``attn.in_proj_weight``, ``ln_2``, ``mlp.c_fc`` …), so that CLIP's published
-state dicts load as they are. What differs between models is handed in: the pattern, the activation, the norm, the biases.
+state dicts load as they are. What differs between models is handed in: pattern, activation, norm, biases.
 """
 
 from __future__ import annotations

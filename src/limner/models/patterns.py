@@ -22,9 +22,10 @@ image keys together. A pattern has
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -33,6 +34,18 @@ from limner.errors import InputError
 from limner.models import blockwise
 from limner.models.dense import attend_dense
 from limner.shapes import Layout
+
+_WORTH_BLOCKS = 2.5
+"""Attention goes in blocks where that computes this many times fewer scores (``benchmarks/patterns.py``)."""
+
+
+class Blocks(NamedTuple):
+    """How a pattern's image queries are taken together: ``queries`` of a row's order with the keys up to ``reach``
+    before the first of them, or a column each."""
+
+    queries: int
+    reach: int = 0
+    by_column: bool = False
 
 
 class Pattern(Protocol):
@@ -104,7 +117,7 @@ class Row:
         return _mask(self, layout)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
-        return _attend_band(self, q, k, v, layout, reach=_known(layout).columns)
+        return _attend_grid(self, Blocks(_grid(layout).columns, reach=_grid(layout).columns), q, k, v, _grid(layout))
 
     def visible(self, layout: Layout, position: int) -> list[int]:
         return list(range(max(0, position - layout.columns), position + 1))
@@ -124,7 +137,7 @@ class Column:
         return _mask(self, layout)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
-        return _attend_columns(self, q, k, v, layout)
+        return _attend_grid(self, Blocks(_grid(layout).rows, by_column=True), q, k, v, _grid(layout))
 
     def visible(self, layout: Layout, position: int) -> list[int]:
         return list(range(position % layout.columns, position + 1, layout.columns))
@@ -163,7 +176,11 @@ class Conv:
         return _mask(self, layout)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, layout: Layout | None = None) -> Tensor:
-        return _attend_band(self, q, k, v, layout, reach=self.half * _known(layout).columns + self.half)
+        columns = _grid(layout).columns
+        reach = self.half * columns + self.half
+        # As many rows as make a block about half as long as its reach: fewer waste keys, more waste masks.
+        block = columns * max(1, round(reach / 2 / columns))
+        return _attend_grid(self, Blocks(block, reach), q, k, v, _grid(layout))
 
     def visible(self, layout: Layout, position: int) -> list[int]:
         return [key for key in range(position + 1) if self.sees(position, key, layout)]
@@ -172,68 +189,64 @@ class Conv:
         return min(self.half * layout.columns + self.half + 1, layout.image)
 
 
-def _known(layout: Layout | None) -> Layout:
-    if layout is None:
-        raise InputError("attention pattern: expected the layout of caption and grid, got none; pass layout=")
-    return layout
-
-
-@lru_cache(maxsize=256)
 def _mask(pattern: Pattern, layout: Layout, device: torch.device | None = None) -> Tensor:
-    # Kept for backward passes later, so never an inference tensor, whoever asks first.
-    with torch.inference_mode(False):
-        query = torch.arange(layout.total, device=device)[:, None]
-        key = torch.arange(layout.total, device=device)[None, :]
-        text = layout.text
-        seen = pattern.sees(query - text, key - text, layout)
-        # Captions are causal among themselves, and every image token sees the whole caption.
-        return torch.where(key < text, query >= key, (query >= text) & seen)
+    query = torch.arange(layout.total, device=device)[:, None]
+    key = torch.arange(layout.total, device=device)[None, :]
+    text = layout.text
+    seen = pattern.sees(query - text, key - text, layout)
+    # Captions are causal among themselves, and every image token sees the whole caption.
+    return torch.where(key < text, query >= key, (query >= text) & seen)
 
 
-@lru_cache(maxsize=256)
-def _band_mask(pattern: Pattern, layout: Layout, blocks: int, block: int, reach: int, device: torch.device) -> Tensor:
-    """(blocks, block, reach + block): which of the keys from ``reach`` before a block to its end each query sees."""
-    with torch.inference_mode(False):
-        start = torch.arange(blocks, device=device)[:, None, None] * block
-        query = start + torch.arange(block, device=device)[None, :, None]
-        key = start - reach + torch.arange(reach + block, device=device)[None, None, :]
-        return (key >= 0) & pattern.sees(query, key, layout)
+def _bias(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
 
 
-@lru_cache(maxsize=256)
-def _causal_mask(length: int, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.ones(1, length, length, dtype=torch.bool, device=device).tril()
+# Biases are kept: a run needs few, again and again. Autograd saves them, so they must never be inference tensors.
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _dense_bias(pattern: Hashable, layout: Layout, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return _bias(_mask(cast(Pattern, pattern), layout, device), dtype)
 
 
-def _is_small(layout: Layout) -> bool:
-    return layout.total <= 320
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _band_bias(
+    pattern: Hashable, layout: Layout, count: int, blocks: Blocks, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """(count, queries, reach + queries) for the keys from ``reach`` before a block to its end."""
+    start = torch.arange(count, device=device)[:, None, None] * blocks.queries
+    query = start + torch.arange(blocks.queries, device=device)[None, :, None]
+    key = start - blocks.reach + torch.arange(blocks.reach + blocks.queries, device=device)[None, None, :]
+    return _bias((key >= 0) & cast(Pattern, pattern).sees(query, key, layout), dtype)
 
 
-def _attend_dense(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
-    length = q.shape[2]
-    mask = _mask(pattern, layout, q.device)[:length, :length]
-    return attend_dense(q, k, v, mask)
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _column_bias(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return _bias(torch.ones(1, rows, rows, dtype=torch.bool, device=device).tril(), dtype)
 
 
-def _attend_band(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout, reach: int) -> Tensor:
+def _attend_grid(pattern: Pattern, blocks: Blocks, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
+    """Captions alone are causal; small streams are fastest whole, under a mask; long ones in blocks."""
     text, length = layout.text, q.shape[2]
     if length <= text:
         return attend_dense(q, k, v, causal=True)
-    if _is_small(layout):
-        return _attend_dense(pattern, q, k, v, layout)
-    return blockwise.attend_band(
-        q, k, v, text=text, block=layout.columns, reach=reach,
-        mask=lambda blocks, block: _band_mask(pattern, layout, blocks, block, reach, q.device),
+    keys = text + blocks.reach + blocks.queries
+    if length**2 < _WORTH_BLOCKS * (text**2 + (length - text) * keys):
+        bias = _dense_bias(cast(Hashable, pattern), layout, q.dtype, q.device)[:length, :length]
+        return attend_dense(q, k, v, bias, causal=True)
+    if blocks.by_column:
+        return blockwise.columns(
+            q, k, v, text=text, columns=layout.columns, bias=lambda rows: _column_bias(rows, q.dtype, q.device)
+        )
+    return blockwise.band(
+        q, k, v, text=text, block=blocks.queries, reach=blocks.reach,
+        bias=lambda n: _band_bias(cast(Hashable, pattern), layout, n, blocks, q.dtype, q.device),
     )  # fmt: skip
 
 
-def _attend_columns(pattern: Pattern, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:
-    text, length = layout.text, q.shape[2]
-    if length <= text:
-        return attend_dense(q, k, v, causal=True)
-    if _is_small(layout):
-        return _attend_dense(pattern, q, k, v, layout)
-    return blockwise.attend_columns(
-        q, k, v, text=text, columns=layout.columns, mask=lambda rows: _causal_mask(rows, q.device)
-    )
+def _grid(layout: Layout | None) -> Layout:
+    if layout is None:
+        raise InputError("attention pattern: expected the layout of caption and grid, got none; pass layout=")
+    return layout

@@ -16,10 +16,10 @@ PatternName = Literal["full", "row", "column", "conv"]
 class DALLEConfig:
     """One stream of ``text_length`` caption tokens and ``rows`` × ``columns`` image tokens (arXiv 2102.12092).
 
-    Text ids below ``text_vocabulary`` are ordinary; ``text_vocabulary + p`` is the learned pad of position p. Layers take
-    the patterns of ``attention`` in turn, the last one ``last``; by default the paper's (appendix B.1): layers 1, 2, 3, …
-    are row, column, row, row and again, the last a convolution of ``conv_kernel`` × ``conv_kernel``. The fields after it
-    are departures of later years whose defaults are the paper's.
+    Text ids below ``text_vocabulary`` are ordinary; ``text_vocabulary + p`` is the learned pad of position p. Layers
+    take the patterns of ``attention`` in turn, the last one ``last``; by default the paper's (appendix B.1): layers 1,
+    2, 3, … are row, column, row, row and again, the last a convolution of ``conv_kernel`` × ``conv_kernel``. The
+    fields after it are departures of later years whose defaults are the paper's.
     """
 
     text_vocabulary: int

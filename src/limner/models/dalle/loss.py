@@ -15,8 +15,8 @@ IMAGE_WEIGHT = 7 / 8
 def loss(model: nn.Module, text: Tensor, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """``1/8 · text + 7/8 · image`` and both parts (detached), each a mean of nats per token over the batch.
 
-    ``text`` (B, L) ids, ``image`` (B, N) codes. Pads are inputs but no targets: the output matrix has no row for them. A
-    batch whose captions are all pads has a text loss of 0. ``model`` is a DALLE, wrapped or compiled as one likes.
+    ``text`` (B, L) ids, ``image`` (B, N) codes. Pads are inputs but no targets: the output matrix has no row for them.
+    A batch whose captions are all pads has a text loss of 0. ``model`` is a DALLE, wrapped or compiled as one likes.
     """
     text_loss, image_loss = model(text, image, read=cross_entropies)
     total = TEXT_WEIGHT * text_loss + IMAGE_WEIGHT * image_loss

@@ -1,7 +1,7 @@
 """DALL·E's transformer (arXiv 2102.12092, §2.2): one stream of caption tokens, then image tokens in raster order.
 
-Position i predicts token i + 1, so the first image token is predicted from the last caption position, and the last image
-token is never an input. There is no start token, and nothing predicts the first caption token.
+Position i predicts token i + 1, so the first image token is predicted from the last caption position, and the last
+image token is never an input. There is no start token, and nothing predicts the first caption token.
 """
 
 from __future__ import annotations

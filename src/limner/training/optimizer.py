@@ -11,7 +11,7 @@ from torch import nn
 from limner.errors import TrainingError, expected
 from limner.training.recipe import TrainingSettings
 
-NOT_HIDDEN = ("head", "embedding", "output")
+NOT_HIDDEN = ("head", "embedding", "input", "output", "visual.conv1")
 """Words in a linear layer's name that mark it as first or last: Muon is for the matrices between."""
 
 
@@ -59,9 +59,10 @@ class Optimizer:
                 fused=devices <= {"cpu", "cuda"},
             )
             self.parts.append((adamw, 1.0))
+        self._views = {name: _as_matrix(p) for name, p in self.parameters.items() if name in hidden}
         if hidden:
             muon = torch.optim.Muon(
-                [self.parameters[name] for name in self.parameters if name in hidden],
+                list(self._views.values()),
                 lr=settings.learning_rate,
                 weight_decay=settings.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
@@ -70,6 +71,10 @@ class Optimizer:
 
     def step(self, share: float) -> None:
         """Update the weights at ``share`` of the highest learning rate."""
+        for name, view in self._views.items():
+            parameter = self.parameters[name]
+            if view is not parameter:
+                view.grad = None if parameter.grad is None else _flat(parameter.grad)
         for optimizer, factor in self.parts:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share * factor
@@ -82,7 +87,7 @@ class Optimizer:
 
     def state(self) -> dict[str, torch.Tensor]:
         """Every state tensor as ``parameter's name/key``."""
-        names: dict[torch.Tensor, str] = {p: name for name, p in self.parameters.items()}
+        names: dict[torch.Tensor, str] = {p: name for name, p in (self.parameters | self._views).items()}
         return {
             f"{names[p]}/{key}": value
             for optimizer, _ in self.parts
@@ -100,7 +105,7 @@ class Optimizer:
         for optimizer, _ in self.parts:
             for group in optimizer.param_groups:
                 for p in group["params"]:
-                    name = next(n for n, q in self.parameters.items() if q is p)
+                    name = next(n for n, q in (self.parameters | self._views).items() if q is p)
                     if name not in by_name:
                         if by_name:
                             raise TrainingError(expected("optimizer state", f"one for {name!r}", "none"))
@@ -118,14 +123,28 @@ class Optimizer:
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the matrices of linear layers and attentions that are neither embeddings nor heads."""
+    """Names of the matrices of linear layers, convolutions and attentions that are neither first nor last."""
     linear = {
         f"{name}.weight"
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not any(word in name.lower() for word in NOT_HIDDEN)
+        if isinstance(module, nn.Linear | nn.Conv2d) and not any(word in name.lower() for word in NOT_HIDDEN)
     }
     # Attention holds its three input matrices in one bare parameter, as torch.nn.MultiheadAttention does.
     return linear | {name for name, _ in model.named_parameters() if name.endswith("in_proj_weight")}
+
+
+def _as_matrix(parameter: nn.Parameter) -> nn.Parameter:
+    """The parameter itself, or a view of a convolution's weights as a matrix (out, in · k · k) in the same memory."""
+    if parameter.ndim == 2:
+        return parameter
+    # Convolutions lie in memory channels last, so that only this order of dimensions can be flattened without a copy.
+    if not parameter.data.permute(0, 2, 3, 1).is_contiguous():
+        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(_flat(parameter.data))
+
+
+def _flat(weights: torch.Tensor) -> torch.Tensor:
+    return weights.permute(0, 2, 3, 1).reshape(weights.shape[0], -1)
 
 
 class Average:

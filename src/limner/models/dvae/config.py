@@ -20,7 +20,9 @@ class DVAEConfig:
     - ``block`` "residual": two 3 × 3 convolutions with group normalisation, instead of OpenAI's four-convolution
       bottleneck without normalisation;
     - ``bottleneck`` "fsq": finite scalar quantisation (arXiv 2309.15505) with ``levels``, whose product is the
-      vocabulary, instead of a Gumbel-softmax over ``vocabulary`` codes.
+      vocabulary, instead of a Gumbel-softmax over ``vocabulary`` codes;
+    - ``standardise``: batch normalisation of what a finite scalar quantiser rounds, so that short runs use all levels
+      (statistics are those of the part of a batch that one process holds, as batch normalisation's always are).
     """
 
     resolution: int = 256
@@ -40,6 +42,7 @@ class DVAEConfig:
     block: Literal["openai", "residual"] = "openai"
     bottleneck: Literal["gumbel", "fsq"] = "gumbel"
     levels: tuple[int, ...] = ()
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         for name in ("resolution", "vocabulary", "hidden", "blocks", "decoder_input", "patch", "kernel"):

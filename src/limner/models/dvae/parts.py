@@ -154,9 +154,11 @@ class FSQBottleneck(nn.Module):
     levels: Tensor
     basis: Tensor
 
-    def __init__(self, levels: tuple[int, ...]) -> None:
+    def __init__(self, levels: tuple[int, ...], standardise: bool = False) -> None:
         super().__init__()
         self.encoder_channels = self.decoder_channels = len(levels)
+        # Channels of unit variance reach all levels at once; without it a short run uses a tenth of the codes.
+        self.norm = nn.BatchNorm2d(len(levels), affine=False) if standardise else nn.Identity()
         basis = [math.prod(levels[:i]) for i in range(len(levels))]
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         self.register_buffer("basis", torch.tensor(basis), persistent=False)
@@ -166,7 +168,7 @@ class FSQBottleneck(nn.Module):
         half = (levels - 1) * (1 + 1e-3) / 2
         # An even number of levels has no middle one: shift by half a step.
         offset = torch.where(levels % 2 == 0, 0.5, 0.0)
-        return torch.tanh(features.float() + torch.atanh(offset / half)) * half - offset
+        return torch.tanh(self.norm(features.float()) + torch.atanh(offset / half)) * half - offset
 
     def relax(self, features: Tensor, temperature: float) -> Tensor:
         """Features (B, C, R, Q) → rounded values in [−1, 1], with straight-through gradients."""
@@ -189,4 +191,8 @@ class FSQBottleneck(nn.Module):
 
 def make_bottleneck(config: DVAEConfig) -> GumbelBottleneck | FSQBottleneck:
     """The bottleneck that the config names."""
-    return FSQBottleneck(config.levels) if config.bottleneck == "fsq" else GumbelBottleneck(config.vocabulary)
+    return (
+        FSQBottleneck(config.levels, config.standardise)
+        if config.bottleneck == "fsq"
+        else GumbelBottleneck(config.vocabulary)
+    )

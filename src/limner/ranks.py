@@ -35,3 +35,28 @@ def gather_with_gradient(rows: torch.Tensor) -> torch.Tensor:
     from torch.distributed.nn.functional import all_gather
 
     return torch.cat(list(all_gather(rows)), dim=0)
+
+
+def mean(value: torch.Tensor) -> torch.Tensor:
+    """The mean of ``value`` over the ranks; no gradient."""
+    if world() == 1:
+        return value
+    import torch.distributed as dist
+
+    value = value.detach().clone()
+    dist.all_reduce(value)
+    return value / world()
+
+
+def wait(what: str) -> None:
+    """Wait until every rank is here; the process group's time limit holds. Raises TrainingError with ``what``."""
+    if world() == 1:
+        return
+    import torch.distributed as dist
+
+    from limner.errors import TrainingError
+
+    try:
+        dist.barrier()
+    except RuntimeError as error:
+        raise TrainingError(f"{what}: the other processes did not answer ({str(error).splitlines()[0]})") from error

@@ -2,67 +2,96 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-INTERRUPTED, TERMINATED = 130, 143
+from limner.cli.common import Device, Json, Quiet, Threads, emit
+
+if TYPE_CHECKING:
+    import torch
+
+    from limner.models.dalle.model import DALLE
+
+Name = Annotated[str, typer.Option("--recipe", "-r", help="A recipe's name, or a path ending in .toml.")]
+Run = Annotated[Path, typer.Option("--out", "-o", help="Run folder: journal, checkpoints, samples, model/ at the end.")]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", help="storybook, a folder, shards, or several with weights: storybook*3,emoji/*.tar.gz*1."),
+]
+DVAE = Annotated[str | None, typer.Option("--dvae", help="For dalle: the dVAE that makes tokens, a model or a run.")]
+Init = Annotated[str | None, typer.Option("--init", help="A model whose weights training starts from.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Updates of the weights.")]
+CheckpointEvery = Annotated[int | None, typer.Option("--checkpoint-every", min=1, help="Steps between checkpoints.")]
+RunSeed = Annotated[int | None, typer.Option("--seed", help="Of first weights, data and noise.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out; start it if there is none.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Another setting: learning_rate=1e-3, model.width=256, …"),
+]
 
 
 def train(
-    kind: Annotated[str, typer.Argument(help="dvae, dalle or clip")],
-    recipe: Annotated[str, typer.Option(help="a recipe's name, or a path ending in .toml")],
-    out: Annotated[Path, typer.Option(help="the run folder: journal, checkpoints, samples, and model/ at the end")],
-    data: Annotated[
-        Optional[str],  # noqa: UP045 - typer on Python 3.11
-        typer.Option(help="storybook, a folder of pictures, shards, or a mixture (emoji/*.tar.gz*2,storybook)"),
-    ] = None,
-    dvae: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="for dalle: the dVAE that makes image tokens, a model or a run"),
-    ] = None,
-    init: Annotated[Optional[str], typer.Option(help="a model whose weights training starts from")] = None,  # noqa: UP045
-    steps: Annotated[Optional[int], typer.Option(help="updates of the weights", min=1)] = None,  # noqa: UP045
-    checkpoint_every: Annotated[Optional[int], typer.Option(help="steps between checkpoints", min=1)] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="of weights, data and noise")] = None,  # noqa: UP045
-    threads: Annotated[Optional[int], typer.Option(help="cores that compute; one more draws", min=1)] = None,  # noqa: UP045
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="go on with the run in --out, if there is one")] = False,
-    setting: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option("--set", metavar="KEY=VALUE", help="another setting: learning_rate=1e-3, model.width=256, …"),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no progress bar")] = False,
+    kind: Annotated[Literal["dvae", "dalle", "clip"], typer.Argument(help="What is trained.")],
+    recipe: Name,
+    out: Run,
+    data: Data = None,
+    dvae: DVAE = None,
+    init: Init = None,
+    steps: Steps = None,
+    checkpoint_every: CheckpointEvery = None,
+    seed: RunSeed = None,
+    resume: Resume = False,
+    setting: Setting = None,
+    threads: Threads = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Train a dVAE, a DALL·E transformer or a CLIP; stop with Ctrl-C, go on with --resume."""
     from limner import ranks
-    from limner.errors import RecipeError
     from limner.training.loop import Stopped
     from limner.training.recipe import load_recipe
     from limner.training.run import train as run
 
-    overrides: dict[str, str] = {}
-    for item in setting or []:
-        key, equals, value = item.partition("=")
-        if not equals or not key:
-            raise RecipeError(f"--set: expected KEY=VALUE, got {item!r}")
-        overrides[key.strip()] = value.strip()
     numbers = {"steps": steps, "checkpoint_every": checkpoint_every, "seed": seed, "threads": threads}
-    overrides |= {f"training.{k}": str(v) for k, v in numbers.items() if v is not None}
     words = {"data.source": data, "data.dvae": dvae, "data.init": init}
-    overrides |= {key: _quoted(value) for key, value in words.items() if value is not None}
+    overrides = _settings(setting or [])
+    overrides |= {f"training.{name}": str(value) for name, value in numbers.items() if value is not None}
+    overrides |= {name: json.dumps(value, ensure_ascii=False) for name, value in words.items() if value is not None}
     resolved = load_recipe(recipe, overrides, kind=kind)
     try:
-        model = run(resolved, out, resume=resume, device=device, quiet=quiet)
+        model = run(resolved, out, resume=resume, device=device, quiet=quiet or as_json, draw=draw_samples)
     except Stopped as stopped:
         typer.echo(str(stopped), err=True)
-        raise typer.Exit(INTERRUPTED if stopped.number == 2 else TERMINATED) from None
+        raise typer.Exit(130 if stopped.number == signal.SIGINT else 143) from None
     if ranks.is_first():
-        typer.echo(str(model))
+        emit({"model": str(model), "run": str(out)}, as_json, [str(model)])
 
 
-def _quoted(text: str) -> str:
-    import json
+def draw_samples(model: DALLE, rows: torch.Tensor, seed: int) -> torch.Tensor:
+    """One picture's codes for each caption row (B, L), at temperature 1, for the sample grids of a run."""
+    import torch
 
-    return json.dumps(text, ensure_ascii=False)
+    from limner.sampling.generate import Candidate, draw_codes, most_pictures
+    from limner.sampling.settings import SamplingSettings
+    from limner.sampling.step import TokenStep
+
+    settings, step = SamplingSettings(), TokenStep(model)
+    candidates = [Candidate(step.read(row), seed, number) for number, row in enumerate(rows)]
+    size = most_pictures(settings)
+    batches = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+    return torch.cat([draw_codes(step, batch, settings).codes for batch in batches])
+
+
+def _settings(items: list[str]) -> dict[str, str]:
+    from limner.errors import RecipeError
+
+    pairs = [item.partition("=") for item in items]
+    wrong = [item for item, (key, equals, _) in zip(items, pairs) if not key.strip() or not equals]
+    if wrong:
+        raise RecipeError(f"--set: expected KEY=VALUE, got {wrong[0]!r}")
+    return {key.strip(): value.strip() for key, _, value in pairs}

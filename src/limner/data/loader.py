@@ -6,6 +6,7 @@ r-th of w equal slices. A batch is therefore a function of (source, its number):
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -106,4 +107,6 @@ def _start_worker(_number: int) -> None:
     # really wants to end, because it hangs, still does, half a minute later.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(30))
+    # Tokenizers complain about a fork after their threads have worked; here they work alone anyway.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     torch.set_num_threads(1)

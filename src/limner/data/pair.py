@@ -15,12 +15,14 @@ class Pair:
     """One training sample.
 
     picture: uint8 (H, W, 3), RGB. key: a name that finds it again. scene: what a drawn picture shows, else None.
+    codes: int64 (rows, columns) where image tokens were computed beforehand; the picture is then empty.
     """
 
     picture: np.ndarray
     caption: str
     key: str
     scene: Scene | None = None
+    codes: np.ndarray | None = None
 
 
 class Broken(NamedTuple):
@@ -37,8 +39,15 @@ class Source(Protocol):
     def name(self) -> str:
         """What messages call it."""
 
+    @property
+    def count(self) -> int | None:
+        """Pairs in one epoch; None where there is no end."""
+
     def at(self, position: int, broken: list[Broken]) -> Pair:
         """The pair at ``position`` (0, 1, …). Samples passed over on the way are appended to ``broken``."""
+
+    def caption(self, position: int) -> str:
+        """The caption at ``position`` alone, without the work of a picture (a tokenizer is trained on them)."""
 
 
 def mixed(*numbers: int) -> int:

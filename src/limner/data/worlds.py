@@ -20,6 +20,7 @@ class Storybook:
     families: tuple[str, ...] | None = None
     languages: Sequence[str] = ("en", "zh")
     name: str = "storybook"
+    count: None = None
 
     def at(self, position: int, broken: list[Broken]) -> Pair:
         """The scene dealt for ``position``, drawn; never broken."""
@@ -30,7 +31,7 @@ class Storybook:
         return Pair(picture, dealt.caption, f"storybook-{self.split}-{self.seed}-{position}", dealt.scene)
 
     def caption(self, position: int) -> str:
-        """The caption at ``position`` without drawing the picture (to train a tokenizer quickly)."""
+        """The caption at ``position`` without the picture."""
         return deal(
             position, seed=self.seed, split=self.split, families=self.families, languages=tuple(self.languages)
         ).caption

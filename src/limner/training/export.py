@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from limner.config import from_table
 from limner.errors import TrainingError
-from limner.models.modelfolder import TOKENIZER, write_folder
+from limner.models.modelfolder import TOKENIZER, classes, write_folder
 from limner.training import checkpoint
 from limner.training.journal import read_journal
 
@@ -26,9 +28,9 @@ def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = Fa
     saved = checkpoint.load_checkpoint(run, found[-1] if step is None else step)
     tokenizer = None
     if (run / TOKENIZER).is_file():
-        from limner.text.bytepairs import BytePairs
+        from limner.text.tokenizer import load_tokenizer
 
-        tokenizer = BytePairs.load(run / TOKENIZER)
+        tokenizer = load_tokenizer(run / TOKENIZER)
     records = [r for r in read_journal(run / "journal.jsonl") if "loss" in r]
     facts = {
         "recipe": recipe.name,
@@ -40,6 +42,5 @@ def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = Fa
     if records:
         facts["last"] = {k: v for k, v in records[-1].items() if k not in ("rate", "seconds", "broken", "broken_names")}
     state = {**saved.weights, **saved.average}
-    return write_folder(
-        out, kind=recipe.kind, config=recipe.model, state=state, tokenizer=tokenizer, facts=facts, half=half
-    )
+    config: Any = from_table(classes(recipe.kind)[0], saved.facts["config"], f"{run}: config")
+    return write_folder(out, kind=recipe.kind, config=config, state=state, tokenizer=tokenizer, facts=facts, half=half)

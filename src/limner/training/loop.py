@@ -20,14 +20,16 @@ import torch
 
 from limner import device as devices
 from limner import ranks
+from limner.config import to_table
 from limner.data.loader import Batch, Tensors, batches, worker_failed
-from limner.data.pair import Source, mixed
+from limner.data.pair import mixed
 from limner.errors import DataError, TrainingError
 from limner.files import make_folder
 from limner.progress import Bar, progress
+from limner.training.build import Built
 from limner.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, steps
 from limner.training.journal import Journal
-from limner.training.objective import Measures, Objective
+from limner.training.objective import Measures
 from limner.training.optimizer import Average, Optimizer, rate_share
 from limner.training.recipe import TrainingSettings
 from limner.training.watch import find_unstable_layer
@@ -69,12 +71,12 @@ class Tally:
 
 
 class Loop:
-    """One run: ``objective`` on ``source`` in the run folder ``run``, from its newest checkpoint to the end."""
+    """One run: what was ``built``, in the run folder ``run``, from its newest checkpoint to the end."""
 
-    def __init__(
-        self, objective: Objective, source: Source, settings: TrainingSettings, run: Path, device: torch.device
-    ) -> None:
-        self.objective, self.source, self.settings, self.run, self.device = objective, source, settings, run, device
+    def __init__(self, built: Built, settings: TrainingSettings, run: Path, device: torch.device) -> None:
+        self.objective, self.source, self.config = built.objective, built.source, built.config
+        self.settings, self.run, self.device = settings, run, device
+        objective = self.objective
         self.model = objective.model.to(device).train()
         if device.type in ("cpu", "cuda"):
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -235,7 +237,11 @@ class Loop:
         """Write a checkpoint of this step."""
         if not ranks.is_first():
             return
-        facts = {"tally": vars(self.tally), "average_updates": self.average.updates}
+        facts = {
+            "tally": vars(self.tally),
+            "average_updates": self.average.updates,
+            "config": to_table(self.config),
+        }
         weights = self.model.state_dict()
         save_checkpoint(
             self.run,

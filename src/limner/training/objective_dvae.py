@@ -13,7 +13,6 @@ import torch
 from limner.data.crops import Crop, pixels_of
 from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
-from limner.models.dvae.config import DVAEConfig
 from limner.models.dvae.loss import cosine, loss, usage
 from limner.models.dvae.model import DVAE
 from limner.training.objective import Autocast, Measures, accumulate
@@ -96,10 +95,3 @@ class DVAEObjective:
         psnr = -10 * torch.log10((again - pixels).square().mean(dim=(1, 2, 3)).clamp(min=1e-10))
         used = usage(codes, self.config.vocabulary)
         return {"psnr": float(psnr.mean()), **{name: float(value) for name, value in used.items()}}
-
-
-def make_dvae(config: DVAEConfig, seed: int) -> DVAE:
-    """A dVAE with first weights drawn from ``seed``."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return DVAE(config)

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limner import device as devices
 from limner import ranks
-from limner.config import from_table
-from limner.data.crops import Crop
-from limner.data.sources import open_source
-from limner.errors import RecipeError, TrainingError
+from limner.errors import TrainingError
 from limner.files import make_folder, write_atomically
 from limner.training import checkpoint
+from limner.training.build import build
 from limner.training.loop import Loop
-from limner.training.objective import Objective
 from limner.training.recipe import FREE, Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from limner.training.objective_dalle import Draw
 
 RECIPE = "recipe.toml"
 
 
-def train(recipe: Recipe, out: Path, *, resume: bool = False, device: str = "auto", quiet: bool = False) -> Path:
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: str = "auto",
+    quiet: bool = False,
+    draw: Draw | None = None,
+) -> Path:
     """Train by ``recipe`` in the run folder ``out``; returns the model folder ``out/model``.
 
-    resume: go on from the newest checkpoint (from the start where there is none yet). ``data.init`` in the recipe names
-    a model whose weights training starts from. Raises RecipeError, DataError, TrainingError, FileError, ModelError, and
-    loop.Stopped on a signal.
+    resume: go on from the newest checkpoint (from the start where there is none yet). ``data.init`` of the recipe
+    names a model whose weights training starts from. draw: how DALL·E's sample grids are drawn. Raises RecipeError,
+    DataError, TrainingError, FileError, ModelError, and loop.Stopped on a signal.
     """
     from limner.training.export import export_run
 
@@ -39,46 +46,9 @@ def train(recipe: Recipe, out: Path, *, resume: bool = False, device: str = "aut
     checkpoint.tidy(out)
     if ranks.is_first():
         write_atomically(out / RECIPE, recipe.text)
-    spec = str(recipe.data.get("source", ""))
-    if not spec:
-        raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
-    size = recipe.model.resolution
-    source = open_source(spec, size=size, seed=recipe.training.seed)
-    fixed = open_source(spec, size=size, seed=recipe.training.seed, test=True)
-    objective = OBJECTIVES[recipe.kind](recipe, source, fixed, out)
-    if recipe.data.get("init") and not checkpoint.steps(out):
-        start_from(objective, str(recipe.data["init"]))
-    Loop(objective, source, recipe.training, out, chip).fit(quiet=quiet)
+    built = build(recipe, out, draw)
+    Loop(built, recipe.training, out, chip).fit(quiet=quiet)
     return export_run(out, out / "model")
-
-
-def make_dvae_objective(recipe: Recipe, source: Any, fixed: Any, out: Path) -> Objective:
-    """The dVAE's objective by its recipe."""
-    from limner.training.objective_dvae import DVAEObjective, DVAESettings, make_dvae
-
-    settings = from_table(DVAESettings, recipe.objective, "objective")
-    model = make_dvae(recipe.model, recipe.training.seed)
-    crop = Crop("dvae", recipe.model.resolution)
-    return DVAEObjective(model, settings, crop, recipe.training.accumulate, recipe.training.seed, fixed)
-
-
-OBJECTIVES: dict[str, Callable[[Recipe, Any, Any, Path], Objective]] = {"dvae": make_dvae_objective}
-
-
-def start_from(objective: Objective, name: str) -> None:
-    """Put the weights of the model called ``name`` into the objective's model. Raises ModelError, TrainingError."""
-    from limner.models.modelfolder import find_model, read_folder
-
-    folder = find_model(name)
-    part = folder / objective.kind
-    loaded = read_folder(part if part.is_dir() else folder)
-    if loaded.kind != objective.kind:
-        raise TrainingError(f"--init {name}: expected a {objective.kind} model, got a {loaded.kind}")
-    try:
-        objective.model.load_state_dict(loaded.model.state_dict())
-    except RuntimeError as error:
-        why = str(error).splitlines()[-1].strip()
-        raise TrainingError(f"--init {name}: its sizes differ from the recipe's: {why}") from error
 
 
 def read_recipe(run: Path) -> Recipe:

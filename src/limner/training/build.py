@@ -1,0 +1,171 @@
+"""From a recipe to an objective: the model with its first weights, the tokenizer, the frozen dVAE, the crops."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from limner import ranks
+from limner.config import from_table
+from limner.data.crops import Crop
+from limner.data.pair import Source
+from limner.data.sources import open_source
+from limner.errors import ModelError, RecipeError, TrainingError
+from limner.files import whole_folder
+from limner.models.modelfolder import CONFIG, Loaded, find_model, read_folder
+from limner.training.objective import Objective
+from limner.training.recipe import Recipe
+from limner.training.tokens import CAPTIONS, run_tokenizer
+
+if TYPE_CHECKING:
+    from limner.training.objective_dalle import Draw
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run works with; ``config`` is the model's as it came out (a small data set has a small vocabulary)."""
+
+    objective: Objective
+    source: Source
+    config: Any
+
+
+def build(recipe: Recipe, run: Path, draw: Draw | None = None) -> Built:
+    """Everything that the recipe names, read and checked. Raises RecipeError, DataError, ModelError, TrainingError."""
+    return {"dvae": _dvae, "dalle": _dalle, "clip": _clip}[recipe.kind](recipe, run, draw)
+
+
+def _dvae(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
+    from limner.models.dvae.model import DVAE
+    from limner.training.objective_dvae import DVAEObjective, DVAESettings
+
+    config, settings = recipe.model, recipe.training
+    source, fixed = sources(recipe, config.resolution)
+    model = _first_weights(lambda: DVAE(config), recipe)
+    objective = DVAEObjective(
+        model,
+        from_table(DVAESettings, recipe.objective, "objective"),
+        Crop("dvae", config.resolution),
+        settings.accumulate,
+        settings.seed,
+        fixed,
+    )
+    return Built(objective, source, config)
+
+
+def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
+    from limner.models.dalle.model import DALLE
+    from limner.text.bytepairs import BytePairs
+    from limner.training.objective_dalle import DALLECollate, DALLEObjective, DALLESettings, check_dvae
+
+    settings = recipe.training
+    dvae = _frozen_dvae(recipe, run)
+    check_dvae(recipe.model, dvae, str(recipe.data.get("dvae")))
+    size = dvae.config.resolution
+    source, fixed = sources(recipe, size)
+    tokenizer = run_tokenizer(run, source, recipe.model.text_vocabulary, **_tokenizer(recipe))
+    if not isinstance(tokenizer, BytePairs):
+        raise ModelError("data.tokenizer: expected one of limner's for dalle, got CLIP's; leave it out to train one")
+    config = replace(recipe.model, text_vocabulary=tokenizer.vocabulary)
+    collate = DALLECollate(
+        Crop("dalle", size),
+        tokenizer,
+        config.text_length,
+        settings.seed,
+        settings.caption_dropout,
+        settings.bpe_dropout,
+    )
+    model = _first_weights(lambda: DALLE(config), recipe)
+    choices = from_table(DALLESettings, recipe.objective, "objective")
+    return Built(DALLEObjective(model, dvae, collate, choices, fixed, draw), source, config)
+
+
+def _clip(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
+    from limner.models.clip.model import CLIP
+    from limner.training.objective_clip import CLIPCollate, CLIPObjective, CLIPSettings
+
+    height, width = recipe.model.size
+    if height != width:
+        raise RecipeError(f"model.resolution: training expects square pictures, got {height} x {width}")
+    source, fixed = sources(recipe, height)
+    text = recipe.model.text
+    tokenizer = run_tokenizer(run, source, text.vocabulary - 2, **_tokenizer(recipe))
+    config = replace(recipe.model, text=replace(text, vocabulary=tokenizer.vocabulary + 2))
+    model = _first_weights(lambda: CLIP(config), recipe)
+    collate = CLIPCollate(Crop("clip", height), tokenizer, text.context, recipe.training.seed)
+    choices = from_table(CLIPSettings, recipe.objective, "objective")
+    return Built(CLIPObjective(model, collate, choices, fixed), source, config)
+
+
+def sources(recipe: Recipe, size: int) -> tuple[Source, Source | None]:
+    """The recipe's data for training, and a part to look at. Raises RecipeError, DataError."""
+    text = str(recipe.data.get("source", ""))
+    if not text:
+        raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
+    seed = recipe.training.seed
+    return open_source(text, size=size, seed=seed), open_source(text, size=size, seed=seed, test=True)
+
+
+def _tokenizer(recipe: Recipe) -> dict[str, Any]:
+    init = recipe.data.get("init")
+    taken = recipe.data.get("tokenizer") or (str(_part(str(init), recipe.kind)) if init else None)
+    return {"taken_from": taken, "captions": int(recipe.data.get("captions", CAPTIONS))}
+
+
+def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
+    """A model drawn from the recipe's seed, or started from ``data.init``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.training.seed)
+        model = make()
+    if recipe.data.get("init"):
+        name = str(recipe.data["init"])
+        loaded = read_folder(_part(name, recipe.kind))
+        if loaded.kind != recipe.kind:
+            raise TrainingError(f"--init {name}: expected a {recipe.kind} model, got a {loaded.kind}")
+        try:
+            model.load_state_dict(loaded.model.state_dict())
+        except RuntimeError as error:
+            why = str(error).splitlines()[-1].strip()
+            raise TrainingError(f"--init {name}: its sizes differ from the recipe's: {why}") from error
+    return model
+
+
+def _part(name: str, kind: str) -> Path:
+    """The folder of the model ``name``; the part ``kind`` of a painter; ``model/`` of a run."""
+    folder = find_model(name)
+    for place in (folder / "model", folder / kind):
+        if (place / CONFIG).is_file():
+            return place
+    return folder
+
+
+def _frozen_dvae(recipe: Recipe, run: Path) -> Any:
+    """The dVAE that makes image tokens, from the run's own copy, so that a resumed run never gets another one."""
+    from limner.training.export import export_run
+    from limner.training.run import RECIPE
+
+    kept = run / "dvae"
+    if not (kept / CONFIG).is_file() and ranks.is_first():
+        name = recipe.data.get("dvae")
+        if not name:
+            raise RecipeError("data.dvae: DALL·E needs image tokens; name a dVAE (--dvae MODEL or RUN)")
+        folder = _part(str(name), "dvae")
+        if (folder / RECIPE).is_file():  # a run that is not finished: its weights so far
+            export_run(folder, kept)
+        else:
+            _expect_dvae(read_folder(folder), str(name))
+            with whole_folder(kept) as copy:
+                shutil.copytree(folder, copy, dirs_exist_ok=True)
+    ranks.wait(f"{kept}: the first process copies the dVAE")
+    return _expect_dvae(read_folder(kept), str(kept)).model
+
+
+def _expect_dvae(loaded: Loaded, name: str) -> Loaded:
+    if loaded.kind != "dvae":
+        raise ModelError(f"--dvae {name}: expected a dvae model, got a {loaded.kind}")
+    return loaded

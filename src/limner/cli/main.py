@@ -37,7 +37,11 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "search": Entry("search:search", "Find pictures of a folder by a sentence."),
     "embed": Entry("embed:embed", "Pictures or texts as CLIP's vectors."),
     "train": Entry("train:train", "Train a dVAE, a DALL·E or a CLIP."),
-    "evaluate": Entry("evaluate:evaluate", "Measure a model."),
+    "evaluate": {
+        "composition": Entry("evaluate:composition", "A painter before the judge (--calibrate: the judge)."),
+        "captions": Entry("evaluate:captions", "A CLIP before the storybook's captions and near misses."),
+        "compare": Entry("evaluate:compare", "Two composition reports side by side."),
+    },
     "import": Entry("import_:import_", "Make a model folder of somebody else's checkpoint."),
     "export": Entry("export:export", "Make a model folder of a training run."),
     "models": {
@@ -55,7 +59,11 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "serve": Entry("serve:serve", "Serve the models over HTTP."),
 }
 
-_GROUPS = {"models": "List, show, fetch and remove models.", "data": "Look after training data."}
+_GROUPS = {
+    "evaluate": "Measure a model.",
+    "models": "List, show, fetch and remove models.",
+    "data": "Look after training data.",
+}
 
 
 class _Lazy(TyperGroup):

@@ -38,8 +38,10 @@ class CLIP(nn.Module):
         self.ln_final = partial(nn.LayerNorm, eps=text.norm_eps)(width)
         self.text_projection = nn.Parameter(width**-0.5 * torch.randn(width, config.embedding))
         self.text_projection_bias = nn.Parameter(torch.zeros(config.embedding)) if text.projection_bias else None
-        self.logit_scale = nn.Parameter(torch.tensor(config.logit_scale))
-        self.logit_bias = nn.Parameter(torch.tensor(config.logit_bias)) if config.logit_bias is not None else None
+        self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale)))
+        self.logit_bias = (
+            nn.Parameter(torch.tensor(float(config.logit_bias))) if config.logit_bias is not None else None
+        )
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         initialise_text(self.transformer, width)
 
@@ -71,3 +73,10 @@ class CLIP(nn.Module):
         texts = F.normalize(self.encode_text(ids), dim=-1)
         logits = self.logit_scale.exp() * images @ texts.T
         return logits if self.logit_bias is None else logits + self.logit_bias
+
+
+def normalise(pixels: Tensor, config: CLIPConfig) -> Tensor:
+    """Pixels (…, 3, H, W) in [0, 1] → the towers' input, by the model's mean and deviation of each colour."""
+    mean = pixels.new_tensor(config.pixels.mean)[:, None, None]
+    std = pixels.new_tensor(config.pixels.std)[:, None, None]
+    return (pixels - mean) / std

@@ -19,8 +19,7 @@ from limner.shapes import Layout
 class Attention(nn.Module):
     """(B, T, D) → (B, T, D) with ``heads`` heads; D must be a multiple of ``heads``.
 
-    ``qk_norm`` normalises each head's queries and keys (RMS, learned gain; arXiv 2302.05442 with LayerNorm): not the
-    papers'.
+    ``qk_norm`` norms each head's queries and keys (RMS, learned gain; after arXiv 2010.04245): not the papers'.
     """
 
     def __init__(self, width: int, heads: int, *, pattern: Pattern, bias: bool = True, qk_norm: bool = False) -> None:
@@ -45,7 +44,8 @@ class Attention(nn.Module):
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q).to(v.dtype), self.k_norm(k).to(v.dtype)
+            # In float32, as the gains are, whatever the products' precision.
+            q, k = self.q_norm(q.float()).to(v.dtype), self.k_norm(k.float()).to(v.dtype)
         if rotation is not None:
             q, k = rotate(q, rotation), rotate(k, rotation)
         return q, k, v

@@ -35,7 +35,7 @@ from limner.models import blockwise
 from limner.models.dense import attend_dense
 from limner.shapes import Layout
 
-_WORTH_BLOCKS = 2.5
+_WORTH_BLOCKS = 2.6
 """Attention goes in blocks where that computes this many times fewer scores (``benchmarks/patterns.py``)."""
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from limner.models.crossentropy import linear_cross_entropy
 from limner.models.dalle.model import DALLE
 
 TEXT_WEIGHT = 1 / 8
@@ -39,11 +40,13 @@ def text_loss(model: DALLE, hidden: Tensor, targets: Tensor) -> Tensor:
         ids = torch.where(ordinary, targets, -100).flatten()
         return F.cross_entropy(logits, ids, ignore_index=-100, reduction="sum") / ordinary.sum().clamp(min=1)
     chosen = ordinary.flatten().nonzero().squeeze(1)
-    logits = model.text_logits(hidden.flatten(0, 1)[chosen]).float()
-    return F.cross_entropy(logits, targets.flatten()[chosen], reduction="sum") / max(1, chosen.numel())
+    if not chosen.numel():
+        return hidden.sum() * 0.0
+    return linear_cross_entropy(hidden.flatten(0, 1)[chosen], model.text_head(), targets.flatten()[chosen])
 
 
 def image_loss(model: DALLE, hidden: Tensor, targets: Tensor) -> Tensor:
     """Mean nats of the codes ``targets`` (B, N), given the hidden states (B, N, D) before them."""
-    logits = model.image_logits(hidden).flatten(0, 1).float()
-    return F.cross_entropy(logits, targets.flatten())
+    if torch.compiler.is_compiling():
+        return F.cross_entropy(model.image_logits(hidden).flatten(0, 1).float(), targets.flatten())
+    return linear_cross_entropy(hidden.flatten(0, 1), model.image_head(), targets.flatten())

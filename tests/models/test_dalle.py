@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import tomllib
+from importlib import resources
 
 import pytest
 import torch
 
+from limner.config import from_table
 from limner.errors import InputError, RecipeError
 from limner.models.dalle import DALLE, DALLEConfig, loss
 from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT
@@ -39,14 +42,6 @@ def _batch(config: DALLEConfig = TINY, count: int = 2) -> tuple[torch.Tensor, to
     text = torch.randint(0, config.text_vocabulary, (count, config.text_length))
     text[:, 3:] = torch.arange(3, config.text_length) + config.text_vocabulary
     return text, torch.randint(0, config.image_vocabulary, (count, config.layout.image))
-
-
-def test_the_papers_size() -> None:
-    with torch.device("meta"):
-        model = DALLE(PAPER)
-    assert sum(p.numel() for p in model.parameters()) == 12_292_808_448
-    assert len(model.blocks) == 64
-    assert PAPER.width // PAPER.heads == 64
 
 
 def test_a_tied_head_has_no_matrix() -> None:
@@ -230,3 +225,16 @@ def test_bad_input() -> None:
 def test_bad_sizes(field: str, value: object, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         dataclasses.replace(TINY, **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("12b", 12_292_808_448), ("5_6b", 5_684_974_848), ("2_8b", 2_928_234_240)]
+)
+def test_recipes_of_the_paper(name: str, parameters: int) -> None:
+    text = resources.files("limner").joinpath("recipes", f"dalle_{name}.toml").read_text(encoding="utf-8")
+    config = from_table(DALLEConfig, tomllib.loads(text)["model"])
+    assert f"{parameters:,}" in text.splitlines()[0]
+    with torch.device("meta"):
+        assert sum(p.numel() for p in DALLE(config).parameters()) == parameters
+    assert (config.layers, config.width // config.heads) == (64, 64)
+    assert dataclasses.replace(config, width=3_968, heads=62) == PAPER

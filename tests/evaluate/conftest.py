@@ -25,7 +25,7 @@ class Picture:
 
 
 class DrawingPainter:
-    """Draws the scene that its captions are known to say, with a chance; else another scene. Right ones score higher."""
+    """Draws, with a chance, the scene that a caption is known to say, else another one. Right ones score higher."""
 
     def __init__(self, skill: float, known: dict[str, Scene], tell: bool = True) -> None:
         self.skill, self.known, self.tell = skill, known, tell
@@ -46,9 +46,8 @@ class DrawingPainter:
 class KnowingJudge:
     """Tells a picture by having seen it drawn."""
 
-    facts = {"judge": "of the tests"}
-
     def __init__(self) -> None:
+        self.facts = {"judge": "of the tests"}
         self.seen: dict[bytes, Scene] = {}
 
     def learn(self, scene: Scene, picture: np.ndarray) -> None:

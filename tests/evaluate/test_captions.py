@@ -34,7 +34,7 @@ class Guessing:
 
 
 class Knowing:
-    """The same vector for a scene's picture and for each of its captions; what it has never met is a vector of its own."""
+    """One vector for a scene's picture and each of its captions; what it has never met has a vector of its own."""
 
     def __init__(self, scenes: int) -> None:
         self.meaning: dict[bytes | str, str] = {}

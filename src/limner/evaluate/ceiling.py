@@ -26,13 +26,23 @@ def load_dvae(model: str) -> DVAE:
 
 
 def reconstruct(dvae: DVAE, pictures: np.ndarray) -> np.ndarray:
-    """Pictures (uint8 (N, H, W, 3)) through the tokenizer and back, of the same shape and dtype."""
-    import torch
+    """Pictures (uint8 (N, H, W, 3)) through the tokenizer and back, of the same shape and dtype.
 
+    A tokenizer of another resolution sees them resized to its own, and its pictures are resized back.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    sides, own = pictures.shape[1:3], (dvae.config.resolution, dvae.config.resolution)
     parts = []
     for start in range(0, len(pictures), BATCH):
         pixels = torch.from_numpy(pictures[start : start + BATCH]).permute(0, 3, 1, 2).float() / 255
-        parts.append(_to_uint8(dvae.decode(dvae.encode(pixels))))
+        if sides != own:
+            pixels = interpolate(pixels, own, mode="bilinear", antialias=True)
+        decoded = dvae.decode(dvae.encode(pixels))
+        if sides != own:
+            decoded = interpolate(decoded, sides, mode="bilinear", antialias=True)
+        parts.append(_to_uint8(decoded))
     return np.concatenate(parts)
 
 

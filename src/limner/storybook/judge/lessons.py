@@ -62,12 +62,12 @@ def _roll_thing(dice: Dice) -> Thing:
     return Thing(kind, colour, dice.pick(SIZES) if dice.chance(0.6) else None)
 
 
-def lesson(seed: int) -> tuple[np.ndarray, Truth]:
-    """A drawn picture (uint8 (128, 128, 3)) and its truth; one in sixteen has a thing with a part missing."""
+def lesson(seed: int, *, whole: bool = False) -> tuple[np.ndarray, Truth]:
+    """A drawn picture (uint8 (128, 128, 3)) and its truth; one in sixteen, unless ``whole``, has a broken thing."""
     dice = Dice("lesson", seed)
     scene, draw_seed = roll_scene(dice), dice.below(2**31)
     picture, truth = draw(scene, size=SIDE, seed=draw_seed), truth_of(scene, draw_seed)
-    return _broken(picture, truth, dice) if dice.chance(1 / 16) else (picture, truth)
+    return _broken(picture, truth, dice) if not whole and dice.chance(1 / 16) else (picture, truth)
 
 
 def truth_of(scene: Scene, draw_seed: int) -> Truth:

@@ -33,13 +33,13 @@ CELL = SIDE / GRID
 class Settings:
     """Steps of ``batch`` pictures, of which ``empty`` show nothing; AdamW with a one-cycle rate; EMA."""
 
-    steps: int = 2600
+    steps: int = 1500
     batch: int = 64
     empty: int = 7
     mosaics: int = 4
     rate: float = 3e-3
     decay: float = 0.05
-    ema: float = 0.998
+    ema: float = 0.99
     seed: int = 1
 
 

@@ -28,7 +28,7 @@ class Candidate:
     number: int
 
 
-class Drawn(NamedTuple):
+class Codes(NamedTuple):
     """The batch after ``done`` of N codes: ``codes`` int64 (B, N) (zeros where nothing is drawn yet; the same tensor at
     every token), and the log-likelihood in nats of the codes drawn, float64 (B,), under caption and temperature 1."""
 
@@ -50,7 +50,7 @@ def draw_codes(
     empty: Context | None = None,
     given: Tensor | None = None,
     likelihood: bool = False,
-) -> Drawn:
+) -> Codes:
     """Draw ``candidates`` to the end; see ``drawing``."""
     *_, last = drawing(step, candidates, settings, empty=empty, given=given, likelihood=likelihood)
     return last
@@ -64,7 +64,7 @@ def drawing(
     empty: Context | None = None,
     given: Tensor | None = None,
     likelihood: bool = False,
-) -> Iterator[Drawn]:
+) -> Iterator[Codes]:
     """Draw ``candidates``, at most ``most_pictures``, and give the batch after every token.
 
     All contexts have read the same number of codes, ``given`` (n,) where they have read some; ``empty`` is the empty
@@ -95,7 +95,7 @@ def drawing(
         codes[:, i] = tokens
         if likelihood:
             nats += log_probabilities(logits[:B], tokens)
-        yield Drawn(codes, i + 1, nats)
+        yield Codes(codes, i + 1, nats)
         if i < N - 1:
             assert state is not None
             logits = step.advance(state, tokens.repeat(len(logits) // B), i)

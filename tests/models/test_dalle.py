@@ -22,6 +22,7 @@ TINY = DALLEConfig(
 MODERN = dataclasses.replace(
     TINY, activation="swiglu", mlp_ratio=8 / 3, norm="rms", bias=False, qk_norm=True, rotary=True, tied=True
 )
+DIGITS = dataclasses.replace(TINY, code_levels=(3, 4))
 PAPER = DALLEConfig(
     text_vocabulary=16_384, text_length=256, image_vocabulary=8_192, rows=32, columns=32,
     width=3_968, layers=64, heads=62,
@@ -56,7 +57,7 @@ def test_the_papers_patterns() -> None:
         assert name == ("conv" if i == 64 else "column" if (i - 2) % 4 == 0 else "row")
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_shapes(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config)
     text_logits, image_logits = model(text, image)
@@ -66,7 +67,7 @@ def test_shapes(config: DALLEConfig) -> None:
     assert model(text)[1].shape == (2, 1, 12)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_prefixes_give_the_same_logits(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config)
     whole = model(text, image)[1]
@@ -74,7 +75,7 @@ def test_prefixes_give_the_same_logits(config: DALLEConfig) -> None:
         torch.testing.assert_close(model(text, image[:, :known])[1], whole[:, : known + 1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_nothing_sees_what_comes_later(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config, 1)
     embedded = torch.cat([model.embed_text(text), model.embed_image(image[:, :-1])], dim=1).detach().requires_grad_()
@@ -154,7 +155,7 @@ def test_a_fresh_model_knows_nothing() -> None:
     assert parts["text"].item() == pytest.approx(math.log(20), abs=0.05)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_recomputing_changes_nothing(config: DALLEConfig) -> None:
     model, (text, image) = _model(config).train(), _batch(config)
     grads = []
@@ -166,7 +167,7 @@ def test_recomputing_changes_nothing(config: DALLEConfig) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_bfloat16_is_near_float32(config: DALLEConfig) -> None:
     torch.manual_seed(0)
     model, (text, image) = DALLE(config), _batch(config)
@@ -179,7 +180,7 @@ def test_bfloat16_is_near_float32(config: DALLEConfig) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN], ids=["paper", "modern"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
 def test_learns_a_batch_by_heart(config: DALLEConfig) -> None:
     torch.manual_seed(0)
     model, (text, image) = DALLE(config), _batch(config)
@@ -238,3 +239,15 @@ def test_recipes_of_the_paper(name: str, parameters: int) -> None:
         assert sum(p.numel() for p in DALLE(config).parameters()) == parameters
     assert (config.layers, config.width // config.heads) == (64, 64)
     assert dataclasses.replace(config, width=3_968, heads=62) == PAPER
+
+
+def test_codes_that_share_digits_share_vectors() -> None:
+    model = DALLE(DIGITS)
+    with torch.no_grad():
+        model.image_embedding.weight.zero_()
+    table = model.image_table()
+    # Code 7 is digits (1, 2); 4 is (1, 1) and 6 is (0, 2), so 7 = 4 + 6 - 3, where 3 is (0, 1).
+    torch.testing.assert_close(table[7], table[4] + table[6] - table[3])
+    assert model.image_head().shape == (12, 16)
+    with pytest.raises(RecipeError, match="product of code_levels"):
+        dataclasses.replace(TINY, code_levels=(3, 5))

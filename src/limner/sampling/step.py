@@ -91,7 +91,8 @@ class TokenStep:
         self.device = model.image_embedding.weight.device
         with torch.inference_mode():
             cells = torch.arange(self.layout.image, device=self.device)
-            self.places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - model.image_embedding.weight[0]
+            self.table = model.image_table()
+            self.places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - self.table[0]
             turn = model.rotation(cells + self.layout.text)
             self.turn = turn
             self.layers = [_layer(block, precision) for block in _blocks(model)]
@@ -160,7 +161,7 @@ class TokenStep:
             tokens = F.pad(tokens, (0, state.rows - asked))
             if not isinstance(position, int):
                 position = F.pad(position, (0, state.rows - asked))
-        x = F.embedding(tokens, self.model.image_embedding.weight) + self.places[position]
+        x = F.embedding(tokens, self.table) + self.places[position]
         turn = None if self.turn is None else Rotation(self.turn.cos[position], self.turn.sin[position])
         for number, (layer, store) in enumerate(zip(self.layers, state.stores, strict=True)):
             x += layer.finish(self._attend(layer, number, state.spans, store, x, position, turn))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +45,8 @@ class DALLEConfig:
     """Two-dimensional rotary positions, beside the learned ones."""
     tied: bool = False
     """Whether the output matrix is the embeddings' (ordinary tokens only)."""
+    code_levels: tuple[int, ...] = ()
+    """Levels of a dVAE with finite scalar quantisation: codes whose digits agree share a part of their vectors."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -59,6 +62,11 @@ class DALLEConfig:
             raise RecipeError("dalle.attention: expected at least one of full, row, column, conv, got none")
         if self.conv_kernel < 1 or self.conv_kernel % 2 == 0:
             raise RecipeError(expected("dalle.conv_kernel", "an odd number", self.conv_kernel))
+        if self.code_levels and math.prod(self.code_levels) != self.image_vocabulary:
+            product = math.prod(self.code_levels)
+            raise RecipeError(
+                expected("dalle.image_vocabulary", f"the product of code_levels ({product})", self.image_vocabulary)
+            )
         if not self.mlp_ratio > 0:
             raise RecipeError(expected("dalle.mlp_ratio", "more than 0", self.mlp_ratio))
 

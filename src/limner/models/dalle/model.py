@@ -6,6 +6,7 @@ image token is never an input. There is no start token, and nothing predicts the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,8 @@ class DALLE(nn.Module):
         # One matrix for both vocabularies, text first; no bias (the paper's parameter count leaves none).
         vocabulary = config.text_vocabulary + config.image_vocabulary
         self.head = None if config.tied else nn.Linear(width, vocabulary, bias=False)
+        self.code_embedding = CodeDigits(config.code_levels, width) if config.code_levels else None
+        self.code_head = CodeDigits(config.code_levels, width) if config.code_levels and not config.tied else None
         self.init_weights()
 
     def init_weights(self) -> None:
@@ -83,7 +86,7 @@ class DALLE(nn.Module):
             positions = torch.arange(codes.shape[1], device=codes.device)
         row = torch.div(positions, self.config.columns, rounding_mode="floor")
         column = positions - row * self.config.columns
-        return self.image_embedding(codes) + (self.row_positions(row) + self.column_positions(column))
+        return F.embedding(codes, self.image_table()) + (self.row_positions(row) + self.column_positions(column))
 
     def rotation(self, positions: Tensor) -> Rotation | None:
         """How rotary positions turn queries and keys at stream ``positions`` (…, T); None where the model has none."""
@@ -118,9 +121,17 @@ class DALLE(nn.Module):
         table = self.text_embedding.weight if self.head is None else self.head.weight
         return table[: self.config.text_vocabulary]
 
+    def image_table(self) -> Tensor:
+        """The embeddings of image tokens (Vi, D)."""
+        table = self.image_embedding.weight
+        return table if self.code_embedding is None else table + self.code_embedding()
+
     def image_head(self) -> Tensor:
         """The output matrix of image tokens (Vi, D)."""
-        return self.image_embedding.weight if self.head is None else self.head.weight[self.config.text_vocabulary :]
+        if self.head is None:
+            return self.image_table()
+        rows = self.head.weight[self.config.text_vocabulary :]
+        return rows if self.code_head is None else rows + self.code_head()
 
     def text_logits(self, hidden: Tensor) -> Tensor:
         """Logits of ordinary text tokens, (…, D) normed → (…, Vt)."""
@@ -143,6 +154,29 @@ class DALLE(nn.Module):
         several processes and compilers look (``loss`` uses it).
         """
         return (read or logits)(self, self.hidden(text, image), text, image)
+
+
+class CodeDigits(nn.Module):
+    """Vectors of codes as sums over their digits: (V, D) from one vector for each level of each digit.
+
+    A code of a finite scalar quantiser is a number in mixed radix (``levels``, least digit first). Pictures that differ
+    by a shade differ in one digit; without this a transformer learns each of the thousands of codes by itself.
+    """
+
+    digits: Tensor
+
+    def __init__(self, levels: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(sum(levels), width))
+        codes, columns = torch.arange(math.prod(levels)), []
+        for level in levels:
+            columns.append(F.one_hot(codes % level, level))
+            codes = codes // level
+        self.register_buffer("digits", torch.cat(columns, dim=1).float(), persistent=False)
+
+    def forward(self) -> Tensor:
+        """All codes' vectors."""
+        return self.digits @ self.weight
 
 
 def logits(model: DALLE, hidden: Tensor, text: Tensor, image: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import inspect
+import json
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def entries() -> dict[str, Entry]:
     found = {}
     for name, entry in COMMANDS.items():
         found |= {f"{name} {sub}": e for sub, e in entry.items()} if isinstance(entry, dict) else {name: entry}
-    return {name: entry for name, entry in found.items() if cli._exists(entry)}
+    return found
 
 
 @pytest.mark.parametrize("name", entries())
@@ -83,10 +84,22 @@ def test_debug_lets_the_traceback_out(failing, arguments) -> None:  # type: igno
         main(arguments)
 
 
-@pytest.mark.parametrize("arguments", [["bogus"], ["info"], ["info", "a", "b"], ["models", "bogus"], ["plan", "--nope"], []])
+@pytest.mark.parametrize(
+    "arguments", [["bogus"], ["info"], ["info", "a", "b"], ["models", "bogus"], ["plan", "--nope"], []]
+)
 def test_wrong_usage_is_two(arguments, capsys) -> None:  # type: ignore[no-untyped-def]
     assert main(arguments) == 2
     assert capsys.readouterr().out == "" or not arguments
+
+
+def test_plan_takes_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = []
+    for width in (16, 32):
+        assert main(["plan", "dvae_debug", "--json", "--set", f"model.hidden={width}"]) == 0
+        counts.append(json.loads(capsys.readouterr().out)["parameters"])
+    assert counts[1] > counts[0]
+    assert main(["plan", "dvae_debug"]) == 0
+    assert f"{counts[0]:,}" in capsys.readouterr().out
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

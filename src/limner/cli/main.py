@@ -59,6 +59,14 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "serve": Entry("serve:serve", "Serve the models over HTTP."),
 }
 
+def _exists(entry: Entry | dict[str, Entry]) -> bool:
+    if isinstance(entry, dict):
+        return any(map(_exists, entry.values()))
+    return importlib.util.find_spec(f"limner.cli.{entry.place.split(':')[0]}") is not None
+
+
+COMMANDS = {name: entry for name, entry in COMMANDS.items() if _exists(entry)}
+
 _GROUPS = {
     "evaluate": "Measure a model.",
     "models": "List, show, fetch and remove models.",
@@ -73,11 +81,11 @@ class _Lazy(TyperGroup):
     path: str = ""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [name for name, entry in self.entries.items() if _exists(entry)]
+        return list(self.entries)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         entry = self.entries.get(cmd_name)
-        if entry is None or not _exists(entry):
+        if entry is None:
             return None
         if isinstance(entry, dict):
             return _group(cmd_name, entry, _GROUPS[cmd_name])
@@ -104,12 +112,6 @@ class _Lazy(TyperGroup):
         except KeyboardInterrupt:
             _line("interrupted")
             raise SystemExit(130) from None
-
-
-def _exists(entry: Entry | dict[str, Entry]) -> bool:
-    if isinstance(entry, dict):
-        return any(map(_exists, entry.values()))
-    return importlib.util.find_spec(f"limner.cli.{entry.place.split(':')[0]}") is not None
 
 
 def _group(name: str, entries: Mapping[str, Entry | dict[str, Entry]], about: str, top: bool = False) -> _Lazy:

@@ -31,9 +31,12 @@ def list_models(json: Json = False) -> None:
 
 def show(name: Name, json: Json = False) -> None:
     """Show a model's kind, sizes, origin and card."""
+    from limner.models.modelfolder import describe
     from limner.models.names import find_model
 
     folder = find_model(name)
+    if not any(folder.glob("*.json")) and not _model_folders(folder):
+        describe(folder)  # says what a model folder is
     entry = _entry(name, folder, str(folder))
     card = folder / "README.md"
     entry["card"] = card.read_text(encoding="utf-8") if card.is_file() else None

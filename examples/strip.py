@@ -1,0 +1,30 @@
+"""Four captions drawn by the shipped model on one strip: ``python examples/strip.py [OUT.png] [MODEL]``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import limner
+from limner.pictures.png import save_png
+from limner.pictures.sheet import sheet
+
+CAPTIONS = (
+    "a large red star",
+    "a blue cube left of a green ball",
+    "a cat wearing a red hat and blue gloves",
+    "three yellow hearts",
+)
+
+
+def main(out: str = "strip.png", model: str = "storybook") -> Path:
+    """Draw the strip and write it to ``out``."""
+    painter = limner.load_painter(model)
+    drawn = [painter.generate(caption, count=1, candidates=16, seed=1)[0] for caption in CAPTIONS]
+    strip = sheet([picture.image for picture in drawn], columns=len(drawn), captions=CAPTIONS, cell=192)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    return save_png(strip, out, {"captions": list(CAPTIONS), "seed": 1, "candidates": 16, "model": model})
+
+
+if __name__ == "__main__":
+    print(f"four captions, each the best of 16 candidates: {main(*sys.argv[1:])}")

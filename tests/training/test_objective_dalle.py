@@ -57,7 +57,7 @@ def dvae_run(folder: Path) -> Path:
 def test_the_run_keeps_its_own_dvae_and_vocabulary(tmp_path: Path) -> None:
     dvae = dvae_run(tmp_path / "dvae")
     recipe = load_recipe(
-        "dalle_debug", {"data.dvae": f'"{dvae}"', "data.captions": "50", "model.text_vocabulary": "5000"}
+        "dalle_debug", {"data.dvae": f'"{dvae}"', "data.tokenizer_captions": "50", "model.text_vocabulary": "5000"}
     )
     (tmp_path / "run").mkdir()
     built = build(recipe, tmp_path / "run")

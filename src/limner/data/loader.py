@@ -7,11 +7,15 @@ r-th of w equal slices. A batch is therefore a function of (source, its number):
 from __future__ import annotations
 
 import os
+import pickle
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,6 +25,9 @@ from limner.errors import DataError, LimnerError
 Tensors = dict[str, torch.Tensor]
 Collate = Callable[[list[Pair], list[int]], Tensors]
 """Pairs and their positions to a batch of tensors; runs in a worker process."""
+
+GLANCE = 5.0
+"""Seconds after which a wait looks whether the workers are alive."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,18 @@ class Batch:
     broken: tuple[Broken, ...]
 
 
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+class _Packed(NamedTuple):
+    """A ``Batch`` on its way from a worker."""
+
+    arrays: dict[str, np.ndarray]
+    positions: tuple[int, ...]
+    broken: tuple[Broken, ...]
+
+
 class _Batches(Dataset[Any]):
     """Map-style over batch numbers, so that torch's loader keeps the order whatever worker is first."""
 
@@ -39,13 +58,15 @@ class _Batches(Dataset[Any]):
         self.source, self.collate = source, collate
         self.batch, self.share, self.rank = batch, batch // world, rank
 
-    def __getitem__(self, number: int) -> Batch | str:
+    def __getitem__(self, number: int) -> _Packed | str:
         first = number * self.batch + self.rank * self.share
         positions = tuple(range(first, first + self.share))
         broken: list[Broken] = []
         try:
             pairs = [self.source.at(position, broken) for position in positions]
-            return Batch(self.collate(pairs, list(positions)), positions, tuple(broken))
+            tensors = self.collate(pairs, list(positions))
+            # As arrays: tensors would travel by shared memory, which containers keep small, and by sockets.
+            return _Packed({name: t.numpy() for name, t in tensors.items()}, positions, tuple(broken))
         except (LimnerError, OSError) as error:
             # torch's loader would wrap the error in a page of traceback: the line itself travels instead.
             return str(error)
@@ -66,7 +87,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Batches number ``start`` to ``stop`` − 1 in order, this rank's slice of each.
 
-    workers: processes that work ahead (0: none, in this process). patience: seconds to wait for a batch.
+    workers: processes that work ahead (0: none, in this process). pin: for copies to a GPU in the
+    background. patience: seconds to wait for a batch.
     Raises DataError: the source fails, a worker dies or takes longer than ``patience``.
     """
     if batch % world:
@@ -74,32 +96,52 @@ def batches(
     loader = DataLoader(
         _Batches(source, collate, batch, rank, world),
         batch_size=None,
+        collate_fn=_as_it_is,
         sampler=range(start, stop),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_start_worker,
-        timeout=patience if workers else 0,
-        pin_memory=pin,
+        timeout=GLANCE if workers else 0,
     )
-    iterator = iter(loader)
+    iterator = _quietly(loader)
     while True:
-        try:
-            item = next(iterator)
-        except StopIteration:
+        item = _next(iterator, source.name, patience)
+        if item is None:
             return
-        except RuntimeError as error:
-            raise worker_failed(source.name, error) from error
         if isinstance(item, str):
             raise DataError(item)
-        yield item
+        tensors = {name: torch.from_numpy(array) for name, array in item.arrays.items()}
+        if pin:
+            tensors = {name: t.pin_memory() for name, t in tensors.items()}
+        yield Batch(tensors, item.positions, item.broken)
 
 
-def worker_failed(name: str, error: RuntimeError) -> DataError:
-    """The line for a worker that died or hangs; torch raises it wherever the loop just is."""
-    return DataError(
-        f"{name}: a process that reads data died or gave nothing in time ({str(error).splitlines()[0]}); free some "
-        "memory, or set training.workers = 0 to see its error"
-    )
+def _quietly(loader: DataLoader[Any]) -> Iterator[_Packed | str]:
+    """The loader's iterator, without the signal handler by which torch raises in the middle of anything when a worker
+    dies (in an update of the weights, for instance): a glance at the workers while waiting finds that too.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGCHLD) if in_main else None
+    iterator = iter(loader)
+    if in_main:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    return iterator
+
+
+def _next(iterator: Iterator[_Packed | str], name: str, patience: float) -> _Packed | str | None:
+    """The next batch; None at the end. Raises DataError where a worker has died, or after ``patience`` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return next(iterator, None)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+            if "timed out" in str(error) and time.monotonic() < end:
+                continue
+            line = (str(error) or type(error).__name__).splitlines()[0]
+            raise DataError(
+                f"{name}: a process that reads data died or gave nothing for {patience:.0f} s ({line}); free some "
+                "memory, or set training.workers = 0 to see its error"
+            ) from error
 
 
 def _start_worker(_number: int) -> None:

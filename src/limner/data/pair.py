@@ -43,6 +43,14 @@ class Source(Protocol):
     def count(self) -> int | None:
         """Pairs in one epoch; None where there is no end."""
 
+    @property
+    def unusable(self) -> tuple[Broken, ...]:
+        """What was passed over when the source was opened."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes where the samples change, so that a run is not resumed on other data unawares."""
+
     def at(self, position: int, broken: list[Broken]) -> Pair:
         """The pair at ``position`` (0, 1, …). Samples passed over on the way are appended to ``broken``."""
 

@@ -21,6 +21,8 @@ class Storybook:
     languages: Sequence[str] = ("en", "zh")
     name: str = "storybook"
     count: None = None
+    unusable: tuple[Broken, ...] = ()
+    fingerprint: str = "storybook"
 
     def at(self, position: int, broken: list[Broken]) -> Pair:
         """The scene dealt for ``position``, drawn; never broken."""

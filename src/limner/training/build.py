@@ -14,7 +14,7 @@ from limner import ranks
 from limner.config import from_table
 from limner.data.crops import Crop
 from limner.data.pair import Source
-from limner.data.sources import open_source
+from limner.data.sources import DataOptions, open_data
 from limner.errors import ModelError, RecipeError, TrainingError
 from limner.files import whole_folder
 from limner.models.modelfolder import CONFIG, Loaded, find_model, read_folder
@@ -24,6 +24,9 @@ from limner.training.tokens import CAPTIONS, run_tokenizer
 
 if TYPE_CHECKING:
     from limner.training.objective_dalle import Draw
+
+OWN_DATA = ("source", "dvae", "init", "tokenizer", "tokenizer_captions")
+"""What the recipe's table [data] says beside how sources are opened (``DataOptions``)."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,16 @@ def sources(recipe: Recipe, size: int) -> tuple[Source, Source | None]:
     text = str(recipe.data.get("source", ""))
     if not text:
         raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
-    seed = recipe.training.seed
-    return open_source(text, size=size, seed=seed), open_source(text, size=size, seed=seed, test=True)
+    known = {name: value for name, value in recipe.data.items() if name not in OWN_DATA}
+    table = {"captions": recipe.kind != "dvae", **known, "size": size, "seed": recipe.training.seed}
+    opened = open_data(text, from_table(DataOptions, table, "data"))
+    return opened.train, opened.test
 
 
 def _tokenizer(recipe: Recipe) -> dict[str, Any]:
     init = recipe.data.get("init")
     taken = recipe.data.get("tokenizer") or (str(_part(str(init), recipe.kind)) if init else None)
-    return {"taken_from": taken, "captions": int(recipe.data.get("captions", CAPTIONS))}
+    return {"taken_from": taken, "captions": int(recipe.data.get("tokenizer_captions", CAPTIONS))}
 
 
 def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:

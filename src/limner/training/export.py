@@ -42,5 +42,7 @@ def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = Fa
     if records:
         facts["last"] = {k: v for k, v in records[-1].items() if k not in ("rate", "seconds", "broken", "broken_names")}
     state = {**saved.weights, **saved.average}
-    config: Any = from_table(classes(recipe.kind)[0], saved.facts["config"], f"{run}: config")
+    config: Any = recipe.model
+    if "config" in saved.facts:  # sizes that the data decided
+        config = from_table(classes(recipe.kind)[0], saved.facts["config"], f"{run}: config")
     return write_folder(out, kind=recipe.kind, config=config, state=state, tokenizer=tokenizer, facts=facts, half=half)

@@ -12,7 +12,6 @@ import math
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,9 @@ import torch
 from limner import device as devices
 from limner import ranks
 from limner.config import to_table
-from limner.data.loader import Batch, Tensors, batches, worker_failed
+from limner.data.loader import Batch, Tensors, batches
 from limner.data.pair import mixed
-from limner.errors import DataError, TrainingError
+from limner.errors import TrainingError
 from limner.files import make_folder
 from limner.progress import Bar, progress
 from limner.training.build import Built
@@ -32,6 +31,7 @@ from limner.training.journal import Journal
 from limner.training.objective import Measures
 from limner.training.optimizer import Average, Optimizer, rate_share
 from limner.training.recipe import TrainingSettings
+from limner.training.tally import Tally, opening_record
 from limner.training.watch import find_unstable_layer
 
 PATIENCE = 20
@@ -44,30 +44,6 @@ class Stopped(Exception):
     def __init__(self, number: int, step: int) -> None:
         super().__init__(f"stopped at step {step}; the same command with --resume goes on")
         self.number, self.step = number, step
-
-
-@dataclass
-class Tally:
-    """Sums since the last line of the journal; they are saved with a checkpoint, so that a line can span one."""
-
-    sums: dict[str, float] = field(default_factory=dict)
-    count: int = 0
-    skipped_steps: int = 0
-    in_a_row: int = 0
-    pictures: int = 0
-    broken: dict[str, int] = field(default_factory=dict)
-
-    def add(self, measures: dict[str, float]) -> None:
-        """Take in one step's numbers, always in the same order, so that sums come out the same."""
-        self.count += 1
-        for name, value in measures.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-
-    def means(self) -> dict[str, float]:
-        """Means since the last call."""
-        means = {name: total / self.count for name, total in self.sums.items()} if self.count else {}
-        self.sums, self.count = {}, 0
-        return means
 
 
 class Loop:
@@ -86,7 +62,6 @@ class Loop:
         self.step = 0
         self.samples = make_folder(run / "samples")
         self._signal: int | None = None
-        self._named: set[str] = set()
 
     # --- the run
 
@@ -96,7 +71,10 @@ class Loop:
         self._resume()
         autocast = functools.partial(devices.autocast, self.device, settings.precision)
         done = self.step
-        journal = Journal(self.run, self.step) if ranks.is_first() else None
+        opening = opening_record(self.source, settings.bad_share)
+        journal = Journal(self.run, self.step or -1) if ranks.is_first() else None
+        if journal is not None and not self.step:
+            journal.write(opening)
         supply = batches(
             self.source,
             self.objective.collate,
@@ -127,11 +105,6 @@ class Loop:
                         clock += time.monotonic() - began
                     if self._signal is not None and self.step < settings.steps:
                         raise Stopped(self._signal, self.step)
-            except RuntimeError as error:
-                # torch raises this in the middle of anything when a worker dies.
-                if "DataLoader worker" in str(error):
-                    raise worker_failed(self.source.name, error) from error
-                raise
             finally:
                 if journal is not None:
                     journal.close()
@@ -139,18 +112,18 @@ class Loop:
     def _update(self, supply: Iterator[Batch], autocast: Any) -> None:
         step, settings = self.step, self.settings
         parts = list(itertools.islice(supply, settings.accumulate))
-        self._count(parts)
+        for part in parts:
+            self.tally.seen(len(part.positions), part.broken)
+        self.tally.check(self.source.name, settings.bad_share)
         loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
         norm = self._clip()
         values = _numbers({"loss": loss, "gradient_norm": norm, **measures})
         if math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"]):
             self.optimizer.step(rate_share(settings, step))
             self.average.update(step + 1)
-            self.tally.in_a_row = 0
             self.tally.add(values)
         else:
-            self.tally.skipped_steps += 1
-            self.tally.in_a_row += 1
+            self.tally.skip()
             if self.tally.in_a_row >= PATIENCE:
                 layer = find_unstable_layer(self.model, lambda: self._again(parts, autocast))
                 raise TrainingError(
@@ -177,22 +150,6 @@ class Loop:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
         return norm
 
-    # --- what was passed over
-
-    def _count(self, parts: Iterable[Batch]) -> None:
-        for part in parts:
-            self.tally.pictures += len(part.positions)
-            for name, cause in part.broken:
-                self.tally.broken[cause] = self.tally.broken.get(cause, 0) + 1
-                self._named.add(f"{name}: {cause}")
-        bad = sum(self.tally.broken.values())
-        if bad and bad > self.settings.bad_share * (bad + self.tally.pictures) and bad >= 8:
-            causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.tally.broken.items()))
-            raise DataError(
-                f"{self.source.name}: {bad} of {bad + self.tally.pictures} samples are unusable ({causes}), more than "
-                f"training.bad_share = {self.settings.bad_share:g} allows; mend the data or raise that share"
-            )
-
     # --- what is written
 
     def _due(self, every: int) -> bool:
@@ -211,10 +168,7 @@ class Loop:
             "rate": round(rate, 2),
             "seconds": round(seconds, 3),
         }
-        if self.tally.broken:
-            record["broken"] = dict(sorted(self.tally.broken.items()))
-            record["broken_names"] = sorted(self._named)[:20]
-            self._named.clear()
+        record |= self.tally.broken_record()
         journal.write(record)
         bar.advance(steps, loss=means.get("loss", math.nan), rate=f"{rate:.0f} pictures/s")
 
@@ -241,6 +195,7 @@ class Loop:
             "tally": vars(self.tally),
             "average_updates": self.average.updates,
             "config": to_table(self.config),
+            "data": self.source.fingerprint,
         }
         weights = self.model.state_dict()
         save_checkpoint(
@@ -254,6 +209,11 @@ class Loop:
         if not found:
             return
         checkpoint = load_checkpoint(self.run, found[-1])
+        if checkpoint.facts.get("data", self.source.fingerprint) != self.source.fingerprint:
+            raise TrainingError(
+                f"{self.source.name}: other samples than when the run began; put them back, or start a new run with "
+                f"--init {self.run}"
+            )
         self.model.load_state_dict(checkpoint.weights)
         self.optimizer.load_state(checkpoint.optimizer)
         for name, tensor in self.average.tensors.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.pictures.png import save_png
 
@@ -60,6 +61,21 @@ def test_info_of_a_run(limner: Callable[..., Any], tmp_path: Path) -> None:
     about = answer(limner, "info", run)
     assert (about["kind"], about["recipe"], about["steps"], about["checkpoints"]) == ("clip", "mine", 60, [20])
     assert about["last"] == {"step": 20, "loss": 2.5}
+
+
+def test_data_check(limner: Callable[..., Any], tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("RGB", (20 + number, 10), "red").save(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.txt").write_text(f"picture {number % 2}")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.txt").write_text("a caption")
+    Image.new("RGB", (5, 5)).save(tmp_path / "silent.png")
+    found = answer(limner, "data", "check", ".")
+    assert (found["pairs"], found["distinct_captions"]) == (3, 2)
+    assert found["pictures"] == {"smallest": [20, 10], "largest": [22, 10]}
+    assert [entry["name"] for entry in found["broken"]] == ["bad.png", "silent.png"]
+    printed = limner("data", "check", ".").stdout
+    assert "bad.png: not a picture" in printed
 
 
 def test_doctor(limner: Callable[..., Any]) -> None:

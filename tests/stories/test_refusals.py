@@ -25,6 +25,9 @@ CASES = {
     "empty folder": (["info", "."], "expected a model folder"),
     "remove a stranger": (["models", "rm", "someone/else"], "hub cache, which holds nothing"),
     "offline": (["models", "pull", "someone/else"], "HF_HUB_OFFLINE is set"),
+    "no data": (["data", "check", "nowhere"], "nowhere"),
+    "no pair that can be used": (["data", "check", "."], "a .txt beside each"),
+    "data without end": (["data", "check", "storybook"], "without end"),
     "not a hub id": (["models", "pull", "a b"], "a b"),
 }
 

@@ -110,7 +110,7 @@ def test_a_label_above_the_context_is_named(looker: Looker) -> None:
 def test_bad_pictures_are_told_or_skipped(looker: Looker, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    with pytest.raises(PictureError, match="broken.png"):
+    with pytest.raises(PictureError, match=r"broken\.png"):
         looker.embed_images([noise(1), broken])
     found = looker.look([noise(1), broken, noise(2), tmp_path / "missing.png"])
     assert found.indices == [0, 2]

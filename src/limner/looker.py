@@ -65,7 +65,7 @@ class Looker:
         import torch
 
         listed = [texts] if isinstance(texts, str) else list(texts)
-        return torch.from_numpy(self._words().clip_row(listed, self.config.text.context, cut=cut))
+        return torch.from_numpy(self.words.clip_row(listed, self.config.text.context, cut=cut))
 
     def embed_images(self, pictures: Pictures, *, reading: Reading = EXACT) -> np.ndarray:
         """PIL pictures, paths, bytes or uint8 (H, W, 3) arrays → float32 (n, E), unit length.
@@ -87,7 +87,7 @@ class Looker:
 
     def embed_texts(self, texts: Sequence[str], *, too_long: TooLong = "error") -> np.ndarray:
         """Texts → float32 (n, E), unit length. ``too_long``: ``error``, ``cut``, or the mean of ``windows``."""
-        return embed_texts(self.towers, self._words(), texts, too_long=too_long)
+        return embed_texts(self.towers, self.words, texts, too_long=too_long)
 
     def head(
         self,
@@ -102,7 +102,7 @@ class Looker:
 
         ``none_of``: pictures that show none of the labels; ``rate``: the share of such that may still get a label.
         """
-        head = build_head(self.towers, self._words(), labels, templates, model=self.fingerprint, each=each)
+        head = build_head(self.towers, self.words, labels, templates, model=self.fingerprint, each=each)
         if none_of is None:
             return head
         found = self.look(none_of)
@@ -138,9 +138,11 @@ class Looker:
         """
         from limner.looking.search import search_folder
 
-        return search_folder(self.towers, self._words(), folder, query, model=self.fingerprint, count=count, **options)
+        return search_folder(self.towers, self.words, folder, query, model=self.fingerprint, count=count, **options)
 
-    def _words(self) -> Any:
+    @property
+    def words(self) -> Any:
+        """The tokenizer. Raises ModelError where the model came without one."""
         if self.tokenizer is None:
             raise ModelError(
                 f"model {self.name!r}: expected a tokenizer for texts, got none; import it again with its tokenizer"

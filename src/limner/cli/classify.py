@@ -92,9 +92,11 @@ def classify(
         save(chosen, save_head)
     with progress("looking", len(paths), quiet=quiet) as bar:
         found = looker.look(paths, reading=reading, each=bar.advance)
+    broken = [b.reason for b in found.broken]
+    refuse_nothing(broken, len(paths))
     rows = answers(chosen, found.features, threshold=threshold, top=top)
     _print([str(paths[i]) for i in found.indices], rows, json, csv)
-    tell_broken([b.reason for b in found.broken], len(paths), strict)
+    tell_broken(broken, len(paths), strict)
 
 
 def find(files: list[str]) -> list[Path]:
@@ -157,7 +159,7 @@ def _check(labels: list[str] | dict[str, list[str]]) -> None:
 
 
 def tell_broken(reasons: list[str], of: int, strict: bool) -> None:
-    """Say on stderr which pictures were skipped; with ``strict``, or if none was left, that is an error."""
+    """Say on stderr which pictures were skipped; with ``strict`` that is an error, said after the answer."""
     from limner.errors import PictureError
 
     if not reasons:
@@ -167,9 +169,18 @@ def tell_broken(reasons: list[str], of: int, strict: bool) -> None:
     if len(reasons) > 10:
         typer.echo(f"limner: skipped: … and {len(reasons) - 10} more", err=True)
     line = f"{len(reasons)} of {of} pictures could not be read"
-    if strict or len(reasons) == of:
+    if strict:
         raise PictureError(f"{line}; mend or leave them out")
     typer.echo(f"limner: {line} and were skipped", err=True)
+
+
+def refuse_nothing(reasons: list[str], of: int) -> None:
+    """Where no picture could be read there is no answer. Raises PictureError."""
+    from limner.errors import PictureError
+
+    if reasons and len(reasons) == of:
+        more = f" (and {of - 1} more, none could be read)" if of > 1 else ""
+        raise PictureError(f"{reasons[0]}{more}")
 
 
 def _head(

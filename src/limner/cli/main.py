@@ -176,6 +176,7 @@ def _quieten(debug: bool) -> None:
 
     if not debug:
         warnings.filterwarnings("ignore")
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if not sys.stderr.isatty():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     for stream in (sys.stdout, sys.stderr):

@@ -78,7 +78,7 @@ def _int8(weight: Tensor, bias: Tensor | None) -> Linear:
 
 # Products of one row go another way than those of several, so floats begin at two; sums of integers are exact.
 FLOAT32 = Precision("float32", _float32, fewest=2)
-BFLOAT16 = Precision("bfloat16", _bfloat16, fewest=2)
+BFLOAT16 = Precision("bf16", _bfloat16, fewest=2)
 INT8 = Precision("int8", _int8, fewest=1)
 PRECISIONS = {precision.name: precision for precision in (FLOAT32, BFLOAT16, INT8)}
 """By the names that settings and metadata use."""

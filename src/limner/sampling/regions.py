@@ -61,13 +61,13 @@ def _checked_mask(mask: Any, size: tuple[int, int], cell: int) -> np.ndarray:
         raise InputError(
             expected("mask", f"at least one cell of {cell} × {cell} pixels to redraw", f"{int(wanted.sum())} pixels")
         )
-    return np.asarray(wanted)
+    return wanted
 
 
 def cells_of(wanted: np.ndarray, cell: int) -> np.ndarray:
     """The cells that hold a pixel to redraw: bool (H, W) → bool (rows, columns)."""
     H, W = wanted.shape
-    return wanted.reshape(H // cell, cell, W // cell, cell).any(axis=(1, 3))
+    return np.asarray(wanted.reshape(H // cell, cell, W // cell, cell).any(axis=(1, 3)))
 
 
 def blend(before: np.ndarray, drawn: np.ndarray, wanted: np.ndarray, seam: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from limner.errors import InputError
 
@@ -37,6 +37,15 @@ class SamplingSettings:
             check_number("top_p", self.top_p, low=0.0, high=1.0)
             if self.top_p == 0:
                 raise InputError("top_p: expected a number above 0 and up to 1, got 0; use top_k=1 for the likeliest")
+
+
+class SamplingOptions(TypedDict, total=False):
+    """The same as keyword arguments; what is None or left out is the model's own."""
+
+    temperature: float | None
+    top_k: int | None
+    top_p: float | None
+    guidance: float | None
 
 
 def check_number(name: str, value: Any, *, low: float, high: float = math.inf) -> float:

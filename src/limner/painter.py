@@ -1,0 +1,447 @@
+"""The painter: captions become ranked pictures, and pictures are redrawn, finished, varied and told their likelihood.
+
+painter = limner.load_painter()
+painter.generate("two red cubes", count=4, candidates=64, seed=7)[0].save("cubes.png")
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
+
+import numpy as np
+import torch
+from PIL import Image
+
+from limner.device import pick_device, set_threads
+from limner.errors import InputError, ModelError
+from limner.models.modelfolder import describe, find_model, read_folder
+from limner.pictures.png import read_facts, save_png
+from limner.progress import progress
+from limner.sampling.choose import MASKS, uniforms
+from limner.sampling.drafts import Drafts
+from limner.sampling.edit import Effort
+from limner.sampling.generate import Candidate, drawing
+from limner.sampling.likelihood import log_likelihoods
+from limner.sampling.rank import Ranking
+from limner.sampling.regions import pixel_mask, random_rectangle
+from limner.sampling.retouch import Retouch, retouch
+from limner.sampling.settings import SamplingOptions, SamplingSettings, check_count, check_number, check_seed
+from limner.sampling.studio import Studio
+
+Source = str | Path | bytes | Image.Image
+"""A picture: a path, a file's bytes or a PIL picture."""
+
+Rank = str | Mapping[str, float] | Ranking
+"""``"clip"``, ``"likelihood"``, or weights of both: ``{"clip": 1, "likelihood": 0.1}``."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that was drawn: number ``index`` of ``seed``, with its ``score`` (None where nothing ranked it).
+
+    ``tokens`` are its codes, int64 (rows, columns); ``settings`` everything else that made it.
+    """
+
+    image: Image.Image
+    score: float | None
+    seed: int
+    index: int
+    tokens: np.ndarray
+    caption: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as PNG with caption, seed, model and settings inside, whole or not at all. Raises FileError."""
+        return save_png(self.image, path, self.facts, edited=self.settings.get("verb") not in (None, "generate"))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its file says about it."""
+        known = {"caption": self.caption, "seed": self.seed, "index": self.index, "score": self.score}
+        return known | {key: value for key, value in self.settings.items() if value is not None}
+
+
+class Partial(NamedTuple):
+    """A picture while it is drawn, grey where nothing is yet; ``drawn`` stands in the last one, when ``done`` is 1."""
+
+    image: Image.Image
+    done: float
+    drawn: Drawn | None
+
+
+class Captioned(NamedTuple):
+    """A caption of a picture, log p(picture | caption) in nats, and its probability among those that were given."""
+
+    caption: str
+    nats: float
+    probability: float
+
+
+class Painter:
+    """Draws with the models of ``studio``; made by ``load_painter``.
+
+    Everywhere: ``temperature``, ``top_k``, ``top_p`` and ``guidance`` (``SamplingSettings``) are the model's own where
+    they are not given; picture k of a seed is the same whatever it is drawn with; ``cut`` shortens a caption that is
+    too long, else it is an InputError; the empty caption draws without one, and CLIP does not rank its pictures.
+    """
+
+    def __init__(self, studio: Studio, *, identity: str = "") -> None:
+        self.studio, self.identity = studio, identity
+        self.name, self.config, self.resolution = studio.name, studio.config, studio.resolution
+
+    # Drawing
+
+    def generate(
+        self,
+        caption: str,
+        *,
+        count: int = 1,
+        candidates: int | None = None,
+        seed: int = 0,
+        rank: Rank = "clip",
+        cut: bool = False,
+        quiet: bool = True,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[Drawn]:
+        """Draw ``candidates`` pictures of ``caption`` and give the ``count`` best, best first.
+
+        ``candidates`` None: 16, or as many as ``count`` where nothing can rank them. Raises InputError, ModelError
+        (ranking asked for, no CLIP there).
+        """
+        drafts = self.drafts(
+            caption, count=count, candidates=candidates, seed=seed, rank=rank, cut=cut, **sampling
+        )  # fmt: skip
+        begun, before = time.monotonic(), 0
+        with progress("drawing", drafts.total, quiet=quiet) as bar:
+            for done in drafts:
+                bar.advance(done - before, **{"pictures/s": done / (time.monotonic() - begun)})
+                before = done
+        return drafts.best()
+
+    def drafts(
+        self,
+        caption: str,
+        *,
+        count: int = 1,
+        candidates: int | None = None,
+        seed: int = 0,
+        rank: Rank = "clip",
+        cut: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Drafts[Drawn]:
+        """What ``generate`` draws, batch by batch; the best so far can be taken at any time."""
+        settings = self.studio.settings(sampling)
+        check_count("count", count)
+        if candidates is not None:
+            check_count("candidates", candidates)
+        ranking = self.studio.ranking(rank, caption, count, candidates)
+        if candidates is None:
+            candidates = max(16, count) if ranking is not None else count
+        _check_enough(count, candidates)
+        facts = self._facts("generate", settings) | {"candidates": candidates, "rank": _rank_fact(ranking)}
+        return self._drafts(range(candidates), caption, count, check_seed(seed), settings, ranking, facts, cut)
+
+    def stream(
+        self,
+        caption: str,
+        *,
+        seed: int = 0,
+        index: int = 0,
+        share: float = 0.08,
+        cut: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> Iterator[Partial]:
+        """Draw picture ``index`` of ``seed`` and show it at ends of rows, as often as ``share`` of the time allows.
+
+        The last partial holds the picture, the same as ``generate`` draws. Raises InputError.
+        """
+        settings = self.studio.settings(sampling)
+        check_number("share", share, low=0.0, high=1.0)
+        context, empty = self.studio.contexts(caption, settings, cut=cut)
+        candidate = Candidate(context, check_seed(seed), check_count("index", index, low=0))
+        return self._partials(candidate, empty, settings, share, caption)
+
+    def _partials(
+        self, candidate: Candidate, empty: Any, settings: SamplingSettings, share: float, caption: str
+    ) -> Iterator[Partial]:
+        begun, shown, one = time.monotonic(), 0.0, 0.0
+        columns, N = self.config.columns, self.config.layout.image
+        for codes in drawing(self.studio.step, [candidate], settings, empty=empty):
+            rows, rest = divmod(codes.done, columns)
+            if rest == 0 and codes.done < N and shown + one <= share * (time.monotonic() - begun):
+                before = time.monotonic()
+                image = self._unfinished(codes.codes[0], rows)
+                one = time.monotonic() - before
+                shown += one
+                yield Partial(image, codes.done / N, None)
+        facts = self._facts("generate", settings)
+        grid = codes.codes[0].cpu().numpy()
+        image = self.studio.decode(grid[None])[0]
+        drawn = self._drawn(grid, image, caption, candidate.seed, candidate.number, None, facts)
+        yield Partial(drawn.image, 1.0, drawn)
+
+    def repeat(self, source: str | Path | Mapping[str, Any]) -> Drawn:
+        """Draw the picture of a file again from its own metadata, or of such ``facts``: the same pixels.
+
+        Raises InputError: no facts of limner's, another verb than generate, another model's picture; PictureError.
+        """
+        facts = source if isinstance(source, Mapping) else read_facts(source)
+        name = "facts" if isinstance(source, Mapping) else str(source)
+        missing = [key for key in ("caption", "seed", "index", "verb") if key not in facts]
+        if missing:
+            raise InputError(f"{name}: expected a picture that limner drew, its metadata has no {missing[0]!r}")
+        if facts["verb"] != "generate":
+            raise InputError(f"{name}: expected a picture drawn by generate, got one made by {facts['verb']}")
+        if facts.get("model_id") not in (None, self.identity):
+            raise InputError(
+                f"{name}: expected a picture of {self.name} ({self.identity}), got one of {facts.get('model')} "
+                f"({facts['model_id']}); load the model that drew it"
+            )
+        caption, seed = str(facts["caption"]), check_seed(facts["seed"])
+        known = {key: facts[key] for key in ("temperature", "top_k", "top_p", "guidance") if key in facts}
+        settings, ranking = SamplingSettings(**known), Ranking.of(facts["rank"]) if facts.get("rank") else None
+        own = self._facts("generate", settings) | {key: facts.get(key) for key in ("candidates", "rank")}
+        numbers = [check_count("index", facts["index"], low=0)]
+        drafts = self._drafts(numbers, caption, 1, seed, settings, ranking, own, True)
+        for _ in drafts:
+            pass
+        return drafts.best()[0]
+
+    # Editing
+
+    def edit(
+        self,
+        image: Source,
+        caption: str,
+        *,
+        region: Sequence[int] | None = None,
+        mask: Any = None,
+        count: int = 1,
+        candidates: int | None = None,
+        seed: int = 0,
+        particles: int = 16,
+        sweeps: int = 0,
+        seam: int | None = None,
+        rank: Rank = "clip",
+        cut: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[Drawn]:
+        """Redraw ``region`` (left, top, right, bottom) in pixels, or what is not black in ``mask``, for ``caption``.
+
+        Kept parts count, those below and right of the region too (``sampling.edit``): more ``particles`` and ``sweeps``
+        come nearer to the model's true conditional. Pixels outside come back untouched; inside, the drawing fades in
+        over ``seam`` pixels (None: half a cell). Of ``candidates`` (None: 4, or ``count``) the ``count`` best stay.
+        ``image`` has the painter's resolution (``fit``). Raises InputError, PictureError, ModelError.
+        """
+        studio = self.studio
+        before = studio.pixels(image, "edit")
+        wanted = pixel_mask((self.resolution, self.resolution), studio.cell, region=region, mask=mask)
+        seam = studio.cell // 2 if seam is None else check_count("seam", seam, low=0)
+        settings, effort = studio.settings(sampling), Effort(particles, sweeps)
+        check_count("count", count)
+        if candidates is not None:
+            check_count("candidates", candidates)
+        ranking = studio.ranking(rank, caption, count, candidates)
+        if candidates is None:
+            candidates = max(4, count) if ranking is not None else count
+        _check_enough(count, candidates)
+        facts = self._facts("edit", settings) | asdict(effort) | {"candidates": candidates, "rank": _rank_fact(ranking)}
+        facts["region"] = None if region is None else list(region)
+        job = Retouch(before, wanted, caption, check_seed(seed), settings, effort, seam, ranking, cut)
+        return self._retouched(job, range(candidates), count, facts)
+
+    def complete(self, image: Source, caption: str = "", *, rows: int | None = None, **options: Any) -> list[Drawn]:
+        """Keep the upper ``rows`` of cells (None: half of them) and draw the rest; ``options`` as in ``edit``.
+
+        Exact: nothing that is kept comes after what is drawn. Raises InputError, PictureError.
+        """
+        whole = self.config.rows
+        rows = whole // 2 if rows is None else rows
+        if whole < 2:
+            raise InputError("rows: expected a painter of at least 2 rows of cells, to keep some and draw some")
+        check_count("rows", rows, high=whole - 1)
+        region = (0, rows * self.studio.cell, self.resolution, self.resolution)
+        drawn = self.edit(image, caption, region=region, **options)
+        return [replace(one, settings=one.settings | {"verb": "complete", "rows": rows}) for one in drawn]
+
+    def variations(
+        self,
+        image: Source,
+        caption: str = "",
+        *,
+        count: int = 4,
+        strength: float = 0.5,
+        seed: int = 0,
+        particles: int = 16,
+        sweeps: int = 0,
+        cut: bool = False,
+        **sampling: Unpack[SamplingOptions],
+    ) -> list[Drawn]:
+        """``count`` pictures like ``image``: in each, another rectangle of ``strength`` of the cells is drawn anew.
+
+        A picture of another size is cropped and resized. Raises InputError, PictureError.
+        """
+        check_count("count", count)
+        check_number("strength", strength, low=0.0, high=1.0)
+        settings, effort, cell = self.studio.settings(sampling), Effort(particles, sweeps), self.studio.cell
+        before = self.studio.pixels(image)
+        facts = self._facts("variations", settings) | asdict(effort) | {"strength": strength}
+        luck = uniforms(check_seed(seed), range(count), 3, purpose=MASKS)
+        drawn = []
+        for number in range(count):
+            cells = random_rectangle((self.config.columns, self.config.rows), strength, luck[number].tolist())
+            left, top, right, bottom = (side * cell for side in cells)
+            wanted = np.zeros((self.resolution, self.resolution), dtype=bool)
+            wanted[top:bottom, left:right] = True
+            job = Retouch(before, wanted, caption, seed, settings, effort, cell // 2, None, cut)
+            drawn += self._retouched(job, [number], 1, facts | {"region": [left, top, right, bottom]})
+        return drawn
+
+    # Likelihood
+
+    def log_likelihood(self, image: Source | np.ndarray, caption: str, *, cut: bool = False) -> float:
+        """log p(picture's codes | caption) in nats; ``image`` a picture, or codes (rows, columns).
+
+        A picture of another size is cropped and resized. Raises InputError, PictureError.
+        """
+        codes = self.studio.codes_of(image)
+        return float(log_likelihoods(self.studio.model, self.studio.ids([caption], cut), codes[None])[0])
+
+    def best_caption(
+        self, image: Source | np.ndarray, captions: Sequence[str], *, cut: bool = False
+    ) -> list[Captioned]:
+        """``captions`` by how likely they make the picture, best first. Raises InputError, PictureError."""
+        if isinstance(captions, str) or not captions:
+            raise InputError("captions: expected at least one, in a list")
+        codes = self.studio.codes_of(image)
+        ids = self.studio.ids(captions, cut)
+        nats = log_likelihoods(self.studio.model, ids, codes.expand(len(captions), -1))
+        chances = torch.softmax(nats, dim=0)
+        rows = [Captioned(*row) for row in zip(captions, nats.tolist(), chances.tolist(), strict=True)]
+        return sorted(rows, key=lambda row: -row.nats)
+
+    # Codes and pixels
+
+    def encode(self, image: Source) -> np.ndarray:
+        """Codes int64 (rows, columns) of a picture, cropped and resized where its size is another."""
+        codes = self.studio.codes_of(image).numpy()
+        return codes.reshape(self.config.rows, self.config.columns)
+
+    def decode(self, codes: np.ndarray) -> Image.Image:
+        """The picture of codes (rows, columns). Raises InputError."""
+        return Image.fromarray(self.studio.decode(self.studio.codes_of(codes)[None])[0])
+
+    def fit(self, image: Source) -> Image.Image:
+        """A picture cropped and resized to the painter's resolution. Raises PictureError."""
+        return Image.fromarray(self.studio.pixels(image))
+
+    # Parts of the above
+
+    def _facts(self, verb: str, settings: SamplingSettings) -> dict[str, Any]:
+        own = {"verb": verb, "model": self.name, "model_id": self.identity or None, "precision": self.studio.precision}
+        return own | asdict(settings)
+
+    def _drafts(
+        self,
+        numbers: Sequence[int],
+        caption: str,
+        count: int,
+        seed: int,
+        settings: SamplingSettings,
+        ranking: Ranking | None,
+        facts: dict[str, Any],
+        cut: bool,
+    ) -> Drafts[Drawn]:
+        def make(score: float | None, number: int, codes: np.ndarray) -> Drawn:
+            return self._drawn(codes, self.studio.decode(codes[None])[0], caption, seed, number, score, facts)
+
+        known = {key: value for key, value in facts.items() if value is not None} | {"caption": caption, "seed": seed}
+        return Drafts(
+            self.studio, caption, numbers, count=count, seed=seed, settings=settings, ranking=ranking, make=make,
+            facts=known, cut=cut,
+        )  # fmt: skip
+
+    def _retouched(self, job: Retouch, numbers: Sequence[int], count: int, facts: dict[str, Any]) -> list[Drawn]:
+        return [
+            self._drawn(codes, image, job.caption, job.seed, number, score if job.ranking else None, facts)
+            for score, number, codes, image in retouch(self.studio, job, numbers, count)
+        ]
+
+    def _drawn(
+        self,
+        codes: np.ndarray,
+        image: np.ndarray,
+        caption: str,
+        seed: int,
+        index: int,
+        score: float | None,
+        facts: dict[str, Any],
+    ) -> Drawn:
+        grid = codes.reshape(self.config.rows, self.config.columns)
+        return Drawn(Image.fromarray(image), score, seed, index, grid, caption, dict(facts))
+
+    def _unfinished(self, codes: torch.Tensor, rows: int) -> Image.Image:
+        """The first ``rows`` of cells drawn, the rest grey."""
+        page = np.full((self.resolution, self.resolution, 3), 128, np.uint8)
+        top = self.studio.decode(codes[None, : rows * self.config.columns])[0]
+        page[: len(top)] = top
+        return Image.fromarray(page)
+
+
+def load_painter(
+    name: str | Path = "storybook",
+    *,
+    dvae: str | Path | None = None,
+    dalle: str | Path | None = None,
+    clip: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    threads: int | None = None,
+) -> Painter:
+    """The painter called ``name``: a shipped name, a folder with ``dvae/``, ``dalle/`` and ``clip/``, or a hub id.
+
+    ``dvae``, ``dalle`` and ``clip`` take a part from elsewhere; where dvae and dalle are both given, ``name`` need not
+    exist. Without a CLIP the painter draws but doesn't rank. ``threads`` None leaves torch's number. Raises ModelError,
+    InputError.
+    """
+    if threads is not None:
+        set_threads(threads)
+    chosen = {"dvae": dvae, "dalle": dalle, "clip": clip}
+    places = {part: find_model(place) for part, place in chosen.items() if place is not None}
+    shown = Path(str(dalle)).name
+    if not {"dvae", "dalle"} <= places.keys():
+        folder = find_model(name)
+        # A picture's metadata should not tell where somebody keeps models.
+        shown = folder.resolve().name if Path(name).expanduser().is_dir() else str(name)
+        places = {part: folder / part for part in chosen if (folder / part / "config.json").is_file()} | places
+        missing = [part for part in ("dvae", "dalle") if part not in places]
+        if missing:
+            raise ModelError(
+                f"{folder}: expected a painter's folder (dvae/, dalle/, clip/), {missing[0]}/ is missing; "
+                f"give another folder, or the part ({missing[0]}=)"
+            )
+    parts = {part: read_folder(place) for part, place in places.items()}
+    for part, loaded in parts.items():
+        if loaded.kind != part:
+            raise ModelError(f"{loaded.path}: expected a {part}, got a {loaded.kind}")
+    hashes = [sorted(describe(places[part]).hashes.items()) for part in ("dvae", "dalle")]
+    studio = Studio(
+        parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=pick_device(device), precision=precision
+    )
+    return Painter(studio, identity=hashlib.sha256(repr(hashes).encode()).hexdigest()[:12])
+
+
+def _check_enough(count: int, candidates: int) -> None:
+    if count > candidates:
+        raise InputError(
+            f"count: expected at most as many pictures as candidates ({candidates}), got {count}; draw more candidates"
+        )
+
+
+def _rank_fact(ranking: Ranking | None) -> Any:
+    return None if ranking is None else {key: value for key, value in asdict(ranking).items() if value}

@@ -1,0 +1,70 @@
+"""A picture with some pixels to redraw: encoded, its cells redrawn, decoded, blended in, ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from limner.sampling.edit import Effort, as_places, redraw
+from limner.sampling.likelihood import log_likelihoods
+from limner.sampling.rank import Best, Ranking
+from limner.sampling.regions import blend, cells_of
+from limner.sampling.settings import SamplingSettings
+from limner.sampling.studio import Studio
+
+
+@dataclass(frozen=True)
+class Retouch:
+    """Redraw the pixels ``wanted``, bool (H, W), of the picture ``before``, uint8 (H, W, 3), to fit ``caption``.
+
+    The drawing fades in over ``seam`` pixels inside of what is wanted.
+    """
+
+    before: np.ndarray
+    wanted: np.ndarray
+    caption: str
+    seed: int
+    settings: SamplingSettings
+    effort: Effort
+    seam: int
+    ranking: Ranking | None = None
+    cut: bool = False
+
+
+class Retouched(NamedTuple):
+    """One outcome: its score (0 where nothing ranks), number, codes (N,), and pixels uint8 (H, W, 3)."""
+
+    score: float
+    number: int
+    codes: np.ndarray
+    image: np.ndarray
+
+
+def retouch(studio: Studio, job: Retouch, numbers: Sequence[int], count: int) -> list[Retouched]:
+    """The ``count`` best of the pictures ``numbers`` of the job's seed, best first. Raises InputError."""
+    ids = studio.ids([job.caption, ""], job.cut)
+    codes = redraw(
+        studio.step,
+        ids[0],
+        studio.encode(job.before),
+        as_places(cells_of(job.wanted, studio.cell)),
+        numbers,
+        seed=job.seed,
+        settings=job.settings,
+        effort=job.effort,
+        empty=ids[1],
+    )
+    images = [blend(job.before, image, job.wanted, job.seam) for image in studio.decode(codes)]
+    scores = [0.0] * len(codes)
+    if job.ranking is not None:
+        scorer, nats = studio.scorer(job.caption, job.ranking), None
+        if job.ranking.likelihood:
+            nats = log_likelihoods(studio.model, ids[:1].expand(len(codes), -1), codes) / codes.shape[1]
+        cosines = None if scorer is None else scorer.cosines(np.stack(images))
+        scores = job.ranking.scores(cosines, nats).tolist()
+    best: Best[int] = Best(count)
+    best.offer((score, number, at) for at, (score, number) in enumerate(zip(scores, numbers, strict=True)))
+    return [Retouched(score, number, codes[at].numpy(), images[at]) for score, number, at in best.kept]

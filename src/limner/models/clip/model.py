@@ -33,15 +33,17 @@ class CLIP(nn.Module):
         else:
             self.visual = ModifiedResNet(config.vision, config.grid, config.embedding)
         self.token_embedding = nn.Embedding(text.vocabulary, width)
-        self.positional_embedding = nn.Parameter(0.01 * torch.randn(text.context, width))
+        self.positional_embedding = nn.Parameter(torch.empty(text.context, width))
         self.transformer = Transformer(text, Causal() if text.causal else Bidirectional())
         self.ln_final = partial(nn.LayerNorm, eps=text.norm_eps)(width)
-        self.text_projection = nn.Parameter(width**-0.5 * torch.randn(width, config.embedding))
+        self.text_projection = nn.Parameter(torch.empty(width, config.embedding))
         self.text_projection_bias = nn.Parameter(torch.zeros(config.embedding)) if text.projection_bias else None
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale)))
         self.logit_bias = (
             nn.Parameter(torch.tensor(float(config.logit_bias))) if config.logit_bias is not None else None
         )
+        nn.init.normal_(self.positional_embedding, std=0.01)
+        nn.init.normal_(self.text_projection, std=width**-0.5)
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         initialise_text(self.transformer, width)
 
@@ -59,7 +61,7 @@ class CLIP(nn.Module):
         x = self.token_embedding(ids)
         x = self.transformer(x + self.positional_embedding[: ids.shape[1]].to(x.dtype))
         # The norm works row by row: only the caption's own row needs it.
-        return self.project_text(x[torch.arange(len(x), device=x.device), pooled_position(self.config.text, ids)])
+        return self.project_text(x[torch.arange(x.shape[0], device=x.device), pooled_position(self.config.text, ids)])
 
     def project_text(self, rows: Tensor) -> Tensor:
         """The captions' rows of the transformer's output (B, D) → features (B, E)."""

@@ -16,8 +16,8 @@ def pooled_position(config: TextConfig, ids: Tensor) -> Tensor:
         assert config.eos_id is not None
         return ids.eq(config.eos_id).int().argmax(dim=-1)  # position 0 where there is none, as transformers has it
     if config.pool == "last":
-        return torch.full((len(ids),), ids.shape[1] - 1, device=ids.device)
-    return torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+        return torch.full((ids.shape[0],), ids.shape[1] - 1, device=ids.device)
+    return torch.zeros(ids.shape[0], dtype=torch.long, device=ids.device)
 
 
 def cut_to_longest(config: TextConfig, ids: Tensor) -> Tensor:

@@ -21,17 +21,20 @@ class VisionTransformer(nn.Module):
         norm = partial(nn.LayerNorm, eps=config.norm_eps)
         self.config = config
         self.conv1 = nn.Conv2d(3, width, config.patch, stride=config.patch, bias=False)
-        self.class_embedding = nn.Parameter(scale * torch.randn(width))
-        self.positional_embedding = nn.Parameter(scale * torch.randn(grid[0] * grid[1] + 1, width))
+        # Filled in place: arithmetic on the meta device, where folders are checked, would load torch's compiler.
+        self.class_embedding = nn.Parameter(torch.empty(width))
+        self.positional_embedding = nn.Parameter(torch.empty(grid[0] * grid[1] + 1, width))
         self.ln_pre = norm(width) if config.pre_norm else nn.Identity()
         self.transformer = Transformer(config, Bidirectional())
         self.ln_post = norm(width)
-        self.proj = nn.Parameter(scale * torch.randn(width, outputs))
+        self.proj = nn.Parameter(torch.empty(width, outputs))
+        for parameter in (self.class_embedding, self.positional_embedding, self.proj):
+            nn.init.normal_(parameter, std=scale)
 
     def tokens(self, pixels: Tensor) -> Tensor:
         """Pixels (B, 3, H, W) → the last block's tokens (B, 1 + R · Q, D), class token first, before ``ln_post``."""
         x = self.conv1(pixels).flatten(2).transpose(1, 2)  # B, R·Q, D
-        first = self.class_embedding.to(x.dtype).expand(len(x), 1, -1)
+        first = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
         x = torch.cat([first, x], dim=1) + self.positional_embedding.to(x.dtype)
         return self.transformer(self.ln_pre(x))
 

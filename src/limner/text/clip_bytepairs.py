@@ -1,26 +1,14 @@
 """CLIP's byte-pair encoding (Radford et al. 2021, section 2.4; the released ``simple_tokenizer.py``) and relatives.
 
-A caption is cleaned, cut into words by a regular expression, and each word's bytes are merged by rank; the last byte
-of a word carries ``</w>``. The ``tokenizers`` library merges. Four owners clean differently, so ``clean`` is a value:
-
-=====================  ===========================================================================================
-``openai``             ftfy, HTML entities twice, whitespace, lower case; ``<|startoftext|>`` and ``<|endoftext|>``
-                       typed in a caption become the special tokens, where the word pattern finds them
-``open_clip``          the same, but the special tokens are spelt ``<start_of_text>`` and ``<end_of_text>``
-``transformers``       what ``tokenizer.json`` itself says: NFC, whitespace, lower case; special tokens anywhere
-``transformers_slow``  ftfy without HTML entities (transformers' Python tokenizer); special tokens anywhere
-=====================  ===========================================================================================
-
-``open_clip_whitespace`` and ``open_clip_canonicalize`` are open_clip's options that keep capitals, or drop punctuation.
+A caption is cleaned (``clip_cleaning``), cut into words by a regular expression, and each word's bytes are merged by
+rank; the last byte of a word carries ``</w>``. The ``tokenizers`` library merges.
 """
 
 from __future__ import annotations
 
 import gzip
-import html
 import json
-import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib import resources
 from itertools import pairwise
@@ -31,13 +19,12 @@ import numpy as np
 
 from limner.errors import InputError, ModelError
 from limner.files import write_atomically
+from limner.text.clip_cleaning import CLEANERS, END, START, WORDS, word_pattern
 
 if TYPE_CHECKING:
     import regex
     from tokenizers import Tokenizer
 
-START, END = "<|startoftext|>", "<|endoftext|>"
-WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 MERGES = 49152 - 256 - 2
 """Merges that OpenAI's vocabulary uses of the file's 262,145 lines."""
 SETTINGS = "tokenizer_config.json"
@@ -47,8 +34,8 @@ SUFFIX = "</w>"
 class ClipBytePairs:
     """CLIP's encoding: ids of words, a ``start`` and an ``end`` id.
 
-    ``tokenizer`` is a byte-level BPE with ``</w>``; ``clean`` one of the table above; ``start``, ``end`` and ``pad``
-    are ids; ``pad`` fills the rows of ``clip_row``.
+    ``tokenizer`` is a byte-level BPE with ``</w>``; ``clean`` one of the names in ``clip_cleaning``; ``start``, ``end``
+    and ``pad`` are ids; ``pad`` fills the rows of ``clip_row``.
     """
 
     def __init__(self, tokenizer: Tokenizer, *, clean: str = "openai", start: int, end: int, pad: int = 0) -> None:
@@ -85,8 +72,20 @@ class ClipBytePairs:
         return cls.from_parts({token: i for i, token in enumerate(tokens)}, merges, clean=clean)
 
     @classmethod
-    def from_vocab_and_merges(cls, vocab: Path | str, merges: Path | str, clean: str = "transformers") -> ClipBytePairs:
-        """Read ``vocab.json`` and ``merges.txt``, transformers' form. Raises ModelError."""
+    def from_vocab_and_merges(
+        cls,
+        vocab: Path | str,
+        merges: Path | str,
+        clean: str = "transformers",
+        *,
+        start: str = START,
+        end: str = END,
+        pad: int = 0,
+        added: Sequence[str] = (),
+    ) -> ClipBytePairs:
+        """Read ``vocab.json`` and ``merges.txt``, transformers' form; ``added``: tokens behind the vocabulary, in order
+        of their ids. Raises ModelError.
+        """
         try:
             table = json.loads(Path(vocab).read_text(encoding="utf-8"))
             lines = Path(merges).read_text(encoding="utf-8").strip().split("\n")[1 : MERGES + 2]
@@ -96,7 +95,11 @@ class ClipBytePairs:
             raise ModelError(f"{vocab}: expected a table of tokens and their ids, got something else")
         if len(set(table.values())) != len(table):
             raise ModelError(f"{vocab}: expected an id of its own for each token, got the same id twice")
-        return cls.from_parts(table, [_pair(line, merges) for line in lines if line.strip()], clean=clean)
+        pairs = [_pair(line, merges) for line in lines if line.strip()]
+        encoding = cls.from_parts(table, pairs, clean=clean, start=start, end=end, pad=pad)
+        if added:
+            encoding._tokenizer.add_tokens(list(added))
+        return encoding
 
     @classmethod
     def from_parts(
@@ -290,7 +293,7 @@ class ClipBytePairs:
         ids: list[int] = []
         run: list[str] = []
         typed = dict(zip(special, (self.start, self.end)))
-        for word in _pattern(special).findall(text):
+        for word in word_pattern(special).findall(text):
             if word in typed:
                 ids += self._merge(run)
                 ids.append(typed[word])
@@ -337,71 +340,6 @@ def byte_alphabet() -> dict[int, str]:
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in set(printable)]
     return {b: chr(b) for b in printable} | {b: chr(256 + n) for n, b in enumerate(others)}
-
-
-# Cleaning
-
-
-def _fix(text: str) -> str:
-    import ftfy
-
-    return ftfy.fix_text(text)
-
-
-def _spaces(text: str) -> str:
-    import regex
-
-    return regex.sub(r"\s+", " ", text).strip()
-
-
-def _basic(text: str) -> str:
-    # Plain ASCII without entities and control characters is what most captions are, and nothing of it changes.
-    if text.isascii() and text.isprintable() and "&" not in text:
-        return text.strip()
-    return html.unescape(html.unescape(_fix(text))).strip()
-
-
-def clean_openai(text: str) -> str:
-    """ftfy, HTML entities twice, strip, whitespace runs to one space, lower case: OpenAI's order."""
-    return _spaces(_basic(text)).lower()
-
-
-def _clean_open_clip(text: str) -> str:
-    return " ".join(_basic(text).split()).lower()
-
-
-def _clean_whitespace(text: str) -> str:
-    return " ".join(_basic(text).split())
-
-
-def _clean_canonicalize(text: str) -> str:
-    text = _basic(text).replace("_", " ").translate(str.maketrans("", "", string.punctuation))
-    return " ".join(text.lower().split())
-
-
-def _clean_slow(text: str) -> str:
-    return _spaces(_fix(text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass"))).lower()
-
-
-_OPENAI = (START, END)
-_OPEN_CLIP = ("<start_of_text>", "<end_of_text>")
-
-CLEANERS: dict[str, tuple[Callable[[str], str] | None, tuple[str, str], bool]] = {
-    "openai": (clean_openai, _OPENAI, False),
-    "open_clip": (_clean_open_clip, _OPEN_CLIP, False),
-    "open_clip_whitespace": (_clean_whitespace, _OPEN_CLIP, False),
-    "open_clip_canonicalize": (_clean_canonicalize, _OPEN_CLIP, False),
-    "transformers": (None, _OPENAI, True),
-    "transformers_slow": (_clean_slow, _OPENAI, True),
-}
-"""For each name: the cleaning, how special tokens are typed, and whether they are found before the words are cut."""
-
-
-@lru_cache(maxsize=8)
-def _pattern(special: tuple[str, str]) -> regex.Pattern[str]:
-    import regex
-
-    return regex.compile("|".join([*map(regex.escape, special), WORDS]), regex.IGNORECASE)
 
 
 def _escape(text: str) -> str:

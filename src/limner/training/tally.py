@@ -9,8 +9,8 @@ from typing import Any
 from limner.data.pair import Broken, Source
 from limner.errors import DataError
 
-NAMED = 20
-"""Broken samples that a line of the journal names; the others are counted."""
+NAMED = 200
+"""Broken samples that the journal names, each once; the others are counted."""
 FEW = 8
 """So many broken samples never stop a run."""
 
@@ -26,6 +26,7 @@ class Tally:
     pictures: int = 0
     broken: dict[str, int] = field(default_factory=dict)
     named: list[str] = field(default_factory=list)
+    told: int = 0
 
     def add(self, measures: dict[str, float]) -> None:
         """Take in one step's numbers, always in the same order, so that sums come out the same."""
@@ -58,8 +59,10 @@ class Tally:
         """The journal's fields about broken samples; names are given once."""
         if not self.broken:
             return {}
-        record = {"broken": dict(sorted(self.broken.items())), "broken_names": self.named}
-        self.named = []
+        record: dict[str, Any] = {"broken": dict(sorted(self.broken.items()))}
+        if len(self.named) > self.told:
+            record["broken_names"] = self.named[self.told :]
+            self.told = len(self.named)
         return record
 
     def check(self, source: str, share: float) -> None:

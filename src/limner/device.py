@@ -45,14 +45,17 @@ def autocast(device: torch.device, precision: str = "bf16") -> contextlib.Abstra
 
 
 def default_threads() -> int:
-    """Cores that this process may use."""
+    """Threads to compute with: ``OMP_NUM_THREADS`` where it is set, else the cores that this process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)
 
 
 def set_threads(count: int | None) -> int:
-    """Let torch use ``count`` threads (None: all cores of this process); returns the number. Raises InputError."""
+    """Let torch use ``count`` threads (None: ``default_threads``); returns the number. Raises InputError."""
     import torch
 
     count = default_threads() if count is None else count

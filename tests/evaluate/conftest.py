@@ -31,8 +31,9 @@ class DrawingPainter:
         self.skill, self.known, self.tell = skill, known, tell
         self.asked: list[tuple[str, int, int]] = []
 
-    def generate(self, caption: str, *, count: int, candidates: int, seed: int) -> list[Picture]:
+    def generate(self, caption: str, *, count: int, candidates: int, seed: int, **sampling: float) -> list[Picture]:
         self.asked.append((caption, candidates, seed))
+        self.sampling = sampling
         drawn = []
         for i in range(candidates):
             dice = Dice("painter", caption, seed, i)

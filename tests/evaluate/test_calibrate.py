@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from limner.evaluate.calibrate import another, blanks, calibrate, deal_scenes
+from limner.evaluate.faults import SPLIT, faults
 from limner.storybook.judge import Judge
 from limner.storybook.judge.judge import WEIGHTS
 from limner.storybook.judge.nearmiss import compatible
@@ -31,6 +32,8 @@ def test_a_judge_that_is_never_wrong(knowing_judge: Any, monkeypatch: pytest.Mon
     assert answer["changed"]["slight blur"]["accepted"]["share"] == 0.0
     assert 20 < answer["changed"]["slight blur"]["psnr"] < 40
     assert not any(table["share"] for table in answer["controls"].values())
+    assert set(answer["faults"]) == {*SPLIT.values(), "a half missing", "a spot of 14 pixels"}
+    assert not any(table["share"] for table in answer["faults"].values())
     assert "best of 3 untrained" in answer["controls"] and "another scene" in answer["controls"]
 
 
@@ -38,6 +41,19 @@ def test_scenes_come_from_both_splits() -> None:
     scenes = [d.scene for d in deal_scenes("garments", 6, 0)]
     assert [held_out(scene) for scene in scenes] == [False, True] * 3
     assert not any(held_out(d.scene) for d in deal_scenes("single", 6, 0))
+
+
+def test_a_fault_is_in_the_picture_and_leaves_the_rest() -> None:
+    from limner.storybook.draw import draw
+
+    dealt = [d for family in FAMILIES for d in deal_scenes(family, 6, 1)]
+    drawn = {d.scene: draw(d.scene, seed=d.draw_seed) for d in dealt}
+    names = set()
+    for name, picture, scenes in faults(dealt):
+        share = float((picture != drawn[scenes[0]]).any(2).mean())
+        assert 0 < share < 0.6, name
+        names.add(name)
+    assert len(names) == 5
 
 
 def test_blank_pictures_have_the_pictures_shape_and_show_nothing() -> None:
@@ -59,6 +75,7 @@ def test_another_scene_is_one_that_the_picture_cannot_show() -> None:
     assert not compatible(scenes[1], scenes[2])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the judge's weights are not in this checkout")
 def test_the_shipped_judges_figures_hold_on_a_few_scenes() -> None:
     answer = calibrate(Judge.load(), scenes=24, seed=5)

@@ -29,7 +29,7 @@ class Guessing:
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return np.stack([_vector(str(image.tobytes())) for image in images])
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_texts(self, texts: Sequence[str], *, too_long: str) -> np.ndarray:
         return np.stack([_vector(text) for text in texts])
 
 
@@ -53,7 +53,7 @@ class Knowing:
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return np.stack([_vector(self.meaning[np.asarray(image).tobytes()]) for image in images])
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_texts(self, texts: Sequence[str], *, too_long: str) -> np.ndarray:
         return np.stack([_vector(self.meaning.get(text, text)) for text in texts])
 
 

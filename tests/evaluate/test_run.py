@@ -77,7 +77,8 @@ def test_same_seed_same_report_and_every_prompt_its_own_seed(
 def test_wordings_are_drawn_with_the_seeds_of_the_seen_ones(knowing_judge: Any, painter_of: Callable[..., Any]) -> None:
     settings = Settings(prompts=2, candidates=1, parts=("seen", "wording"), unconditional=0)
     painter = painter_of(_prompts(settings), 1.0)
-    report, _ = _evaluate(painter, knowing_judge, settings)
+    report, _ = _evaluate(painter, knowing_judge, settings, sampling={"guidance": 2.0})
+    assert painter.sampling == report["settings"]["sampling"] == {"guidance": 2.0}
     half = len(painter.asked) // 2
     assert [seed for _, _, seed in painter.asked[:half]] == [seed for _, _, seed in painter.asked[half:]]
     assert not {said for said, _, _ in painter.asked[:half]} & {said for said, _, _ in painter.asked[half:]}

@@ -48,5 +48,12 @@ def test_an_interval_is_a_function_of_its_seed() -> None:
     assert (low, high) == (0.5, 0.5), "the overall is the mean of tasks, however many prompts each has"
 
 
+def test_no_spread_among_few_prompts_is_not_taken_for_certainty() -> None:
+    low, high = interval([[1.0]] * 20)
+    assert high == 1.0 and low == pytest.approx(0.832, abs=0.001)
+    low, high = interval([[0.0, 0.0]] * 100)
+    assert low == 0.0 and high == pytest.approx(0.0362, abs=0.0005)
+
+
 def test_powers_of_two_end_with_the_last() -> None:
     assert powers_of_two(16) == (1, 2, 4, 8, 16) and powers_of_two(6) == (1, 2, 4, 6) and powers_of_two(1) == (1,)

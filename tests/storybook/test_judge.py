@@ -16,8 +16,8 @@ from limner.storybook.draw import draw, layout
 from limner.storybook.judge import Answers, Found, Judge
 from limner.storybook.judge.batches import make_batch
 from limner.storybook.judge.judge import WEIGHTS
-from limner.storybook.judge.lessons import lesson
 from limner.storybook.judge.nearmiss import compatible, near_misses
+from limner.storybook.judge.puzzles import lesson
 from limner.storybook.judge.spoil import nothing, spoil
 from limner.storybook.judge.thresholds import Thresholds
 from limner.storybook.judge.train import Settings, train

@@ -20,6 +20,9 @@ MaybeOut = Annotated[
     typer.Option("--out", "-o", help="Folder for report.json and report.html (calibration.json with --calibrate)."),
 ]
 
+Number = Annotated[Optional[float], typer.Option(help="As for limner generate; the model's own if not given.")]  # noqa: UP045
+Whole = Annotated[Optional[int], typer.Option(help="As for limner generate; the model's own if not given.")]  # noqa: UP045
+
 
 def composition(
     model: MaybeModel = None,
@@ -27,6 +30,10 @@ def composition(
     count: Annotated[int, typer.Option(help="Pictures kept of each prompt, the best by CLIP.")] = 1,
     candidates: Annotated[int, typer.Option(help="Pictures drawn for each prompt.")] = 16,
     seed: Seed = 0,
+    guidance: Number = None,
+    temperature: Number = None,
+    top_k: Whole = None,
+    top_p: Number = None,
     tasks: Annotated[str, typer.Option(help="Some tasks, with commas between; all if empty.")] = "",
     parts: Annotated[str, typer.Option(help="Some of seen, heldout, wording.")] = "seen,heldout,wording",
     languages: Annotated[str, typer.Option(help="Some of en, zh; they take turns.")] = "en,zh",
@@ -55,6 +62,8 @@ def composition(
 
     chosen = choose_tasks(_words(tasks))
     settings = Settings(prompts_per_task, count, candidates, seed, _words(parts), _words(languages))
+    given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    sampling = {name: value for name, value in given.items() if value is not None}
     if write_prompts is not None:
         from limner.evaluate.run import part_prompts
 
@@ -80,7 +89,15 @@ def composition(
     say(f"loading {name} …")
     painter: Any = load_painter(name, device=device)
     report, outcomes = evaluate_composition(
-        painter, judge, chosen, settings, model=name, prompts=read, reconstruct=_reconstruct(name), quiet=quiet
+        painter,
+        judge,
+        chosen,
+        settings,
+        model=name,
+        prompts=read,
+        sampling=sampling,
+        reconstruct=_reconstruct(name),
+        quiet=quiet,
     )
     if out is not None:
         paths = write_report(report, outcomes, out)
@@ -110,7 +127,7 @@ def captions(
     set_threads(threads)
     looker: Any = load_looker(model, device=device)
     answer = evaluate_captions(looker, pictures=pictures, among=among, seed=seed, split=split, quiet=quiet)
-    rows: list[tuple[object, ...]] = [(f"caption among {among}", "ACCURACY", "95 % INTERVAL", "NUMBER")]
+    rows: list[tuple[object, ...]] = [(f"AMONG {among}", "ACCURACY", "95 % INTERVAL", "NUMBER")]
     for language, ways in answer["languages"].items():
         rows += [
             (f"{language}: {way} found", *_cells(t["accuracy"], t["interval"], t["count"])) for way, t in ways.items()
@@ -184,7 +201,7 @@ def _composition_lines(report: dict[str, Any]) -> list[str]:
         rows.append(
             (name, _share(t["accuracy"]), _range(*t["interval"]), _share(t["single_draw"]), oracle, t["pictures"])
         )
-    rows.append(("overall", _share(report["overall"]), _range(*report["overall_interval"])))
+    rows.append(("overall", _share(report["overall"]), _range(*report["overall_interval"]), "", "", ""))
     lines = [*table(rows), ""]
     parts = [(f"part {n}", _share(t["overall"]), _range(*t["overall_interval"])) for n, t in report["parts"].items()]
     said = [
@@ -201,6 +218,7 @@ def _calibration_lines(answer: dict[str, Any]) -> list[str]:
     rows += [("wrong captions (near misses)", *_cells(*_shares(answer["wrong_accepted"])))]
     rows += [(f"  {name}", *_cells(*_shares(t))) for name, t in answer["near_misses"].items()]
     rows += [(f"{n}, {t['psnr']:.1f} dB", *_cells(*_shares(t["accepted"]))) for n, t in answer["changed"].items()]
+    rows += [(f"fault: {name}", *_cells(*_shares(t))) for name, t in answer["faults"].items()]
     rows += [(f"control: {name}", *_cells(*_shares(t))) for name, t in answer["controls"].items()]
     return [*table(rows), f"{answer['pictures_per_second']:.0f} pictures judged in a second"]
 

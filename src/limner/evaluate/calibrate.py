@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from limner.evaluate.ceiling import psnr
+from limner.evaluate.faults import faults
 from limner.evaluate.statistics import interval, mean
 from limner.progress import progress
 from limner.storybook.deal import Dealt, deal
@@ -87,6 +88,7 @@ def calibrate(
             }
             for name, groups in changed.items()
         },
+        "faults": _faults(judge, everything, seed),
         "controls": _controls(judge, everything, seed, untrained),
         "pictures_per_second": len(everything) / seconds,
         "refused": examples,
@@ -157,6 +159,17 @@ def _controls(judge: Judge, dealt: Sequence[Dealt], seed: int, untrained: np.nda
         found = judge.answers(untrained)
         tables[f"best of {len(found)} untrained"] = _share([[float(_any_right(scene, found))] for scene in scenes])
     return tables
+
+
+def _faults(judge: Judge, dealt: Sequence[Dealt], seed: int) -> dict[str, Any]:
+    rows: dict[str, list[list[float]]] = defaultdict(list)
+    found = list(faults(dealt[:: max(1, len(dealt) // 500)], seed))
+    for start in range(0, len(found), PART):
+        part = found[start : start + PART]
+        answers = judge.answers(np.stack([picture for _, picture, _ in part]))
+        for (name, _, scenes), one in zip(part, answers, strict=True):
+            rows[name].append([float(any(decide(scene, one).right for scene in scenes))])
+    return {name: _share(accepted) for name, accepted in rows.items()}
 
 
 def another(scenes: Sequence[Scene], at: int) -> int | None:

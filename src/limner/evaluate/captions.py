@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,7 @@ class Looks(Protocol):
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray: ...
+    def embed_texts(self, texts: Sequence[str], *, too_long: Literal["cut"]) -> np.ndarray: ...
 
 
 def evaluate_captions(
@@ -42,7 +42,8 @@ def evaluate_captions(
     """Accuracies with intervals: the right caption among ``among`` different ones, and against near misses.
 
     Groups of ``among`` drawn scenes, no two of which one picture could show, each said once. ``caption``: the picture's
-    own caption scores highest; ``picture``: the caption's own picture does. Raises InputError for sizes below 2.
+    own caption scores highest; ``picture``: the caption's own picture does. Captions that are too long for the CLIP are
+    cut. Raises InputError for sizes below 2.
     """
     if among < 2 or pictures < among:
         raise InputError(f"among: expected 2 to {pictures} (the pictures), got {among}")
@@ -88,7 +89,7 @@ def hard_negatives(
             texts += [say(scene, d.draw_seed) for _, scene in wrong]
             owners += [at] * len(wrong)
         images = looker.embed_images([_drawn(d) for d in part])
-        scores = (np.asarray(images)[owners] * np.asarray(looker.embed_texts(texts))).sum(1)
+        scores = (np.asarray(images)[owners] * np.asarray(looker.embed_texts(texts, too_long="cut"))).sum(1)
         for at in range(len(part)):
             mine = [i for i, owner in enumerate(owners) if owner == at]
             right = scores[mine[0]]
@@ -105,7 +106,7 @@ def hard_negatives(
 
 def look(looker: Looks, images: Sequence[Image.Image], texts: Sequence[str]) -> np.ndarray:
     """Cosines (images, texts)."""
-    return np.asarray(looker.embed_images(images)) @ np.asarray(looker.embed_texts(texts)).T
+    return np.asarray(looker.embed_images(images)) @ np.asarray(looker.embed_texts(texts, too_long="cut")).T
 
 
 def _groups(count: int, among: int, seed: int, language: str, split: str) -> list[list[Dealt]]:

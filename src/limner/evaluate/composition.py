@@ -8,7 +8,7 @@ best-of-N by CLIP and by an oracle come from the same pictures.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ class Drawn(Protocol):
 class Draws(Protocol):
     """What an evaluation needs of a painter."""
 
-    def generate(self, caption: str, *, count: int, candidates: int, seed: int) -> Sequence[Drawn]:
+    def generate(self, caption: str, *, count: int, candidates: int, seed: int, **sampling: Any) -> Sequence[Drawn]:
         """``count`` pictures of ``candidates`` drawn, the best first."""
 
 
@@ -69,6 +69,7 @@ def draw_and_judge(
     count: int = 1,
     candidates: int = 16,
     seed: int = 0,
+    sampling: Mapping[str, Any] | None = None,
     title: str = "composition",
     quiet: bool = False,
 ) -> tuple[list[Outcome], Clock]:
@@ -80,7 +81,8 @@ def draw_and_judge(
     with progress(title, len(prompts), quiet=quiet) as bar:
         for number, prompt in enumerate(prompts):
             began = time.perf_counter()
-            drawn = painter.generate(prompt.caption, count=candidates, candidates=candidates, seed=seed + number)
+            many = {"count": candidates, "candidates": candidates, "seed": seed + number}
+            drawn = painter.generate(prompt.caption, **many, **(sampling or {}))
             pixels = to_pixels([picture.image for picture in drawn])
             drawn_at = time.perf_counter()
             verdicts = judge.verdicts(pixels, [prompt.scene] * len(pixels))

@@ -108,11 +108,12 @@ def curves(best_of: Mapping[str, Mapping[str, float]]) -> str:
         for v in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     lines += [f'<text x="{x(n):.1f}" y="{top + height + 18}" text-anchor="middle">{n}</text>' for n in ns]
-    for (way, curve), colour in zip(best_of.items(), ("#2a6fbb", "#c07a1a"), strict=False):
+    # The oracle is never below CLIP: its name stands above its line's end, CLIP's below.
+    for (way, curve), colour, down in zip(best_of.items(), ("#2a6fbb", "#c07a1a"), (11, -3), strict=False):
         points = " ".join(f"{x(int(n)):.1f},{y(value):.1f}" for n, value in curve.items())
         lines.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         last = curve[str(ns[-1])]
-        lines.append(f'<text x="{left + width + 8}" y="{y(last) + 4:.1f}" style="fill:{colour}">{_text(way)}</text>')
+        lines.append(f'<text x="{left + width + 8}" y="{y(last) + down:.1f}" style="fill:{colour}">{_text(way)}</text>')
     return f'<svg width="700" height="{height + 40}" role="img">{"".join(lines)}</svg>'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,7 @@ def evaluate_composition(
     *,
     model: str,
     prompts: Sequence[Prompt] | None = None,
+    sampling: Mapping[str, Any] | None = None,
     reconstruct: Callable[[np.ndarray], np.ndarray] | None = None,
     quiet: bool = False,
 ) -> tuple[dict[str, Any], list[Outcome]]:
@@ -73,7 +74,9 @@ def evaluate_composition(
         # Parts draw with seeds of their own; "wording" with those of "seen", so that only the words differ.
         first = settings.seed + (0 if part == "wording" else 1_000_000 * number)
         kinds = {"count": settings.count, "candidates": settings.candidates, "seed": first}
-        outcomes[part], clock = draw_and_judge(painter, judge, asked, title=part, quiet=quiet, **kinds)
+        outcomes[part], clock = draw_and_judge(
+            painter, judge, asked, sampling=sampling, title=part, quiet=quiet, **kinds
+        )
         drawing, judging = drawing + clock.drawing, judging + clock.judging
     main = next(iter(outcomes.values()))
     report = {
@@ -88,11 +91,12 @@ def evaluate_composition(
             "seed": settings.seed,
             "languages": list(settings.languages),
             "parts": list(outcomes),
+            "sampling": dict(sampling or {}),
         },
         **summary(main, settings.seed),
         "parts": {part: summary(group, settings.seed) for part, group in outcomes.items()},
         "languages": by(main, lambda prompt: prompt.language, settings.seed),
-        "controls": controls(painter, judge, main, settings, reconstruct),
+        "controls": controls(painter, judge, main, settings, sampling or {}, reconstruct),
         "judge": judge.facts,
         "seconds": {"drawing": drawing, "judging": judging},
     }
@@ -116,6 +120,7 @@ def controls(
     judge: Judge,
     outcomes: Sequence[Outcome],
     settings: Settings,
+    sampling: Mapping[str, Any],
     reconstruct: Callable[[np.ndarray], np.ndarray] | None,
 ) -> dict[str, Any]:
     """What the same judge says where the answer is known: ceilings that should pass, and pictures that should not."""
@@ -127,7 +132,7 @@ def controls(
     tables["shuffled captions"] = _shuffled(judge, outcomes)
     if settings.unconditional:
         number = settings.unconditional
-        blank = painter.generate("", count=number, candidates=number, seed=settings.seed)
+        blank = painter.generate("", count=number, candidates=number, seed=settings.seed, **sampling)
         pictures = to_pixels([p.image for p in blank])
         tables["unconditional"] = _judged(judge, pictures[np.arange(len(scenes)) % number], scenes)
     for name, empty in blanks(drawn, settings.seed).items():

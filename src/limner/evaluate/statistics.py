@@ -14,8 +14,13 @@ SPREAD = (2.5, 97.5)
 def interval(rows: Sequence[Sequence[float]], seed: int = 0) -> tuple[float, float]:
     """The 95 % bootstrap interval of the mean over all values; ``rows`` (one a prompt) are what is drawn again.
 
-    Pictures of one prompt are alike, so that prompts, not pictures, are resampled. An empty list gives (0, 1).
+    Pictures of one prompt are alike, so that prompts, not pictures, are resampled. An empty list gives (0, 1); where
+    all are right or all wrong, resampling shows no spread and Clopper and Pearson's exact bound is given.
     """
+    values = {value for row in rows for value in row}
+    if values in ({0.0}, {1.0}):
+        bound = 0.025 ** (1 / len(rows))
+        return (bound, 1.0) if 1.0 in values else (0.0, 1.0 - bound)
     return interval_of_means({"": rows}, seed)
 
 

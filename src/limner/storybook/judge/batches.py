@@ -9,8 +9,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from limner.storybook.judge.lessons import IGNORED, UNKNOWN, lesson
 from limner.storybook.judge.network import BACKGROUND_ANSWERS, CROP, KINDS, SIDE, to_input
+from limner.storybook.judge.puzzles import IGNORED, UNKNOWN, lesson
 from limner.storybook.judge.spoil import nothing, spoil
 from limner.storybook.scene import ANIMALS
 

@@ -100,11 +100,11 @@ class Judge:
         for i, picture in enumerate(which.tolist()):
             kind = _answer(kinds, i, KINDS[:-1], limits.kind)
             x, y, side = (value / SIDE for value in places[i].tolist())
-            worn = {g: _answer(garments[j], i, GARMENT_ANSWERS, limits.garment) for j, g in enumerate(GARMENTS)}
+            worn = {g: _answer(garments[j], i, GARMENT_ANSWERS[:-1], limits.garment) for j, g in enumerate(GARMENTS)}
             things[picture].append(
                 Found(
                     kind=kind,
-                    colour=_answer(colours, i, COLOUR_ANSWERS, limits.colour),
+                    colour=_answer(colours, i, COLOUR_ANSWERS[:-1], limits.colour),
                     size=limits.size_of(side),
                     garments=worn,
                     box=(x, y, side),

@@ -21,9 +21,10 @@ MARGIN = 1.1
 """The namer sees a square this many times the box's side."""
 
 KINDS = (*THINGS, *ANIMALS, "nothing known")
-COLOUR_ANSWERS = (*COLOURS, "natural")
-GARMENT_ANSWERS = ("absent", *COLOURS)
+COLOUR_ANSWERS = (*COLOURS, "natural", "unclear")
+GARMENT_ANSWERS = ("absent", *COLOURS, "unclear")
 BACKGROUND_ANSWERS = (*BACKGROUNDS, "another")
+"""The last answer to each question is an abstention: what is half this and half that has no name."""
 NAMER_SPLITS = (len(KINDS), len(COLOUR_ANSWERS)) + (len(GARMENT_ANSWERS),) * len(GARMENTS)
 """The namer's outputs in order: kind, colour, then one answer for each garment."""
 
@@ -71,7 +72,7 @@ class Finder(nn.Module):
 
 
 class Namer(nn.Module):
-    """Crops (M, 3, 48, 48) in [−1, 1] → logits (M, 70), to be split by ``NAMER_SPLITS``."""
+    """Crops (M, 3, 48, 48) in [−1, 1] → logits (M, 75), to be split by ``NAMER_SPLITS``."""
 
     def __init__(self) -> None:
         super().__init__()

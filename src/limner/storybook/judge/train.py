@@ -22,8 +22,9 @@ from torch.nn import functional as F
 from limner.files import make_folder, write_atomically
 from limner.progress import progress
 from limner.storybook.judge.batches import Batch, make_batch, with_chimeras
-from limner.storybook.judge.lessons import IGNORED
+from limner.storybook.judge.judge import Judge
 from limner.storybook.judge.network import GRID, NAMER_SPLITS, SIDE, Eyes, cut
+from limner.storybook.judge.puzzles import IGNORED
 from limner.storybook.judge.thresholds import Thresholds
 
 CELL = SIDE / GRID
@@ -33,7 +34,7 @@ CELL = SIDE / GRID
 class Settings:
     """Steps of ``batch`` pictures, of which ``empty`` show nothing; AdamW with a one-cycle rate; EMA."""
 
-    steps: int = 1500
+    steps: int = 2000
     batch: int = 64
     empty: int = 7
     mosaics: int = 4
@@ -76,10 +77,13 @@ def namer_loss(eyes: Eyes, batch: Batch, chance: Generator) -> tuple[Tensor, Ten
     return losses[0] + losses[1] + 1.5 * torch.stack(losses[2:]).sum(), right
 
 
-def train(run: Path, settings: Settings, minutes: float) -> Eyes:
-    """Learn until ``steps`` or ``minutes`` are over; the run's folder keeps what is needed to go on."""
+def train(run: Path, settings: Settings, minutes: float, first: Eyes | None = None) -> Eyes:
+    """Learn until ``steps`` or ``minutes`` are over, from ``first`` or from nothing.
+
+    The run's folder keeps what is needed to go on.
+    """
     torch.manual_seed(settings.seed)
-    eyes = Eyes().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    eyes = (first or Eyes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.optim.swa_utils.AveragedModel(
         eyes, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema), use_buffers=True
     )
@@ -145,10 +149,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--steps", type=int, default=Settings.steps)
+    parser.add_argument("--rate", type=float, default=Settings.rate)
+    parser.add_argument("--init", type=Path, help="a judge's file to start from")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    train(make_folder(options.run), Settings(steps=options.steps), options.minutes)
+    first = Judge.load(options.init).eyes if options.init else None
+    train(make_folder(options.run), Settings(steps=options.steps, rate=options.rate), options.minutes, first)
 
 
 if __name__ == "__main__":

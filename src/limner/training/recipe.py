@@ -82,7 +82,17 @@ class TrainingSettings:
             raise RecipeError(expected("training.learning_rate", "a rate above 0", self.learning_rate))
 
 
-FREE = ("steps", "decay_steps", "journal_every", "sample_every", "checkpoint_every", "keep", "workers", "threads", "bad_share")
+FREE = (
+    "steps",
+    "decay_steps",
+    "journal_every",
+    "sample_every",
+    "checkpoint_every",
+    "keep",
+    "workers",
+    "threads",
+    "bad_share",
+)
 """Settings that may differ when a run is resumed: they change how long and how watched it is, not what it learns."""
 
 

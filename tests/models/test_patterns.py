@@ -120,6 +120,13 @@ def test_large_streams_go_in_blocks(pattern: Pattern, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("pattern", [Row(), Column(), Conv(5)], ids=str)
+def test_large_batches_go_in_parts(pattern: Pattern, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "_WORTH_BLOCKS", 0.0)
+    monkeypatch.setattr(blockwise, "_SCORES_BYTES", 1)
+    _compare(pattern, Layout(7, 6, 5), 36, 1e-5, torch.float32)
+
+
+@pytest.mark.parametrize("pattern", [Row(), Column(), Conv(5)], ids=str)
 def test_compilers_take_plain_operations(pattern: Pattern, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patterns, "_WORTH_BLOCKS", 0.0)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)

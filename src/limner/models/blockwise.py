@@ -18,6 +18,9 @@ from torch.nn.functional import pad
 
 from limner.models.dense import attend_dense
 
+_SCORES_BYTES = 2**24
+"""Scores held at once on a CPU: larger blocks of memory go back to the system each time, and come back page by page."""
+
 
 def band(
     q: Tensor, k: Tensor, v: Tensor, *, text: int, block: int, reach: int, bias: Callable[[int], Tensor]
@@ -56,7 +59,14 @@ def _joint(q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, reach:
     """One softmax over a block's keys and the caption: (B, H, n, G, K) and (B, H, L, K) → (B, H, n, G, K)."""
     if torch.compiler.is_compiling():
         return _joint_plain(q, k, v, far_k, far_v, reach, bias)
-    return _Joint.apply(q, k, v, far_k, far_v, reach, bias)
+    B, H, n, G, _ = q.shape
+    rows = B
+    if q.device.type == "cpu":
+        rows = max(1, _SCORES_BYTES // (H * n * G * (far_k.shape[2] + reach + G) * q.element_size()))
+    if rows >= B:
+        return _Joint.apply(q, k, v, far_k, far_v, reach, bias)
+    parts = zip(*(x.split(rows) for x in (q, k, v, far_k, far_v)), strict=True)
+    return torch.cat([_Joint.apply(*part, reach, bias) for part in parts])
 
 
 def _joint_plain(q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, reach: int, bias: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ class DataOptions:
 
     size: pixels at which scenes are drawn. seed: of orders and scenes. captions: whether a sample needs one.
     caption_keys: lists in a sample's JSON from which its caption is drawn. test_share: of real samples, kept out of
-    training to look at. families, languages: of the storybook (none: all).
+    training to look at. families, languages, near: of the storybook (no family: all; near: see ``worlds.Storybook``).
     """
 
     size: int
@@ -31,6 +31,7 @@ class DataOptions:
     test_share: float = 0.02
     families: tuple[str, ...] = ()
     languages: tuple[str, ...] = ("en", "zh")
+    near: int = 1
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def open_data(text: str, options: DataOptions) -> Opened:
 def _open(text: str, options: DataOptions) -> Opened:
     if text == "storybook":
         families = options.families or None
-        train = Storybook(options.size, options.seed, "train", families, options.languages)
+        train = Storybook(options.size, options.seed, "train", families, options.languages, options.near)
         return Opened(train, Storybook(options.size, options.seed, "test", families, options.languages))
     if Path(text).expanduser().is_dir():
         folder = Path(text).expanduser()

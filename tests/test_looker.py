@@ -103,7 +103,7 @@ def test_bad_labels(looker: Looker, labels, message: str) -> None:
 
 
 def test_a_label_above_the_context_is_named(looker: Looker) -> None:
-    with pytest.raises(InputError, match=r"label 'zz.*expected at most 22 tokens"):
+    with pytest.raises(InputError, match=r"label 'zz.*expected at most \d+ tokens"):
         looker.classify([noise(1)], ["a cat", "zz" * 60])
 
 

@@ -191,7 +191,7 @@ def load_looker(
 
     chip = pick_device(device)
     model, tokenizer, fingerprint = _read(name)
-    towers = _towers(model, chip, precision, engine, fingerprint)
+    towers = _towers(model, tokenizer, chip, precision, engine, fingerprint)
     return Looker(model, tokenizer, towers, str(name), fingerprint)
 
 
@@ -236,7 +236,7 @@ def _read_foreign(path: Path) -> tuple[CLIP, Any, str]:
     return build(imported), imported.tokenizer, str(imported.facts["source"]["sha256"])[:16]
 
 
-def _towers(model: CLIP, chip: torch.device, precision: str, engine: str, fingerprint: str) -> Towers:
+def _towers(model: CLIP, tokenizer: Any, chip: torch.device, precision: str, engine: str, fingerprint: str) -> Towers:
     import importlib.util
 
     if precision not in ("auto", "float32", "bf16", "int8"):
@@ -250,9 +250,10 @@ def _towers(model: CLIP, chip: torch.device, precision: str, engine: str, finger
     here = importlib.util.find_spec("openvino") is not None
     if engine == "openvino" or precision == "int8" or (engine == "auto" and precision == "bf16" and here):
         if chip.type == "cpu" and engine != "torch":
+            from limner.engines.calibration import drawn_samples
             from limner.engines.openvino_towers import OpenVINOTowers
 
-            return OpenVINOTowers(model, precision, fingerprint)
+            return OpenVINOTowers(model, precision, fingerprint, samples=lambda: _calibration(model.config, tokenizer))
         if precision == "int8" or engine == "openvino":
             raise InputError(f"precision int8, engine openvino: expected the CPU and OpenVINO, got {chip} and {engine}")
     from limner.engines.torch_towers import TorchTowers

@@ -150,3 +150,25 @@ def test_other_peoples_folders_are_read_as_they_are(shared: Path) -> None:
     np.testing.assert_allclose(images.numpy(), answer["image_features"], atol=7.6e-05)
     pictures = [shared / "parity" / "clip" / "pictures" / f"{name}.png" for name in ("rgb_50x37", "grey_41x64")]
     np.testing.assert_allclose(found.embed_images(pictures), answer["image_features_normalized"][:2], atol=1e-5)
+
+
+def test_openvino_behind_the_same_face(looker: Looker, tiny_painter: Path, tmp_path: Path, monkeypatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fast = load_looker(tiny_painter, device="cpu", precision="bf16", engine="openvino")
+    pictures, texts = [noise(i) for i in range(3)], ["a red cube", "a cat"]
+    assert (fast.embed_images(pictures) * looker.embed_images(pictures)).sum(1).min() > 0.999
+    assert (fast.embed_texts(texts) * looker.embed_texts(texts)).sum(1).min() > 0.999
+    assert list(tmp_path.rglob("*.xml"))
+
+
+@pytest.mark.slow
+def test_int8_calibrates_itself_on_drawn_pictures(
+    looker: Looker, tiny_painter: Path, tmp_path: Path, monkeypatch
+) -> None:
+    pytest.importorskip("nncf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    small = load_looker(tiny_painter, device="cpu", precision="int8")
+    pictures = [noise(i) for i in range(3)]
+    assert (small.embed_images(pictures) * looker.embed_images(pictures)).sum(1).min() > 0.95
+    assert small.towers.loss["images_least"] > 0.95  # type: ignore[attr-defined]

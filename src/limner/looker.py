@@ -253,7 +253,7 @@ def _towers(model: CLIP, tokenizer: Any, chip: torch.device, precision: str, eng
             from limner.engines.calibration import drawn_samples
             from limner.engines.openvino_towers import OpenVINOTowers
 
-            return OpenVINOTowers(model, precision, fingerprint, samples=lambda: _calibration(model.config, tokenizer))
+            return OpenVINOTowers(model, precision, fingerprint, samples=lambda: drawn_samples(model.config, tokenizer))
         if precision == "int8" or engine == "openvino":
             raise InputError(f"precision int8, engine openvino: expected the CPU and OpenVINO, got {chip} and {engine}")
     from limner.engines.torch_towers import TorchTowers

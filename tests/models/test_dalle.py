@@ -194,6 +194,15 @@ def test_learns_a_batch_by_heart(config: DALLEConfig) -> None:
     assert parts["text"] < 0.8, "both captions begin alike up to their first word, which nothing predicts"
 
 
+def test_runs_without_weights() -> None:
+    # What a plan counts operations by.
+    with torch.device("meta"):
+        model = DALLE(dataclasses.replace(PAPER, layers=3, width=128, heads=2, attention=("row", "column")))
+        text, image = torch.zeros(1, 256, dtype=torch.int64), torch.zeros(1, 1024, dtype=torch.int64)
+        assert model(text, image)[1].shape == (1, 1024, 8192)
+        model.hidden(text, image).sum().backward()
+
+
 @pytest.mark.slow
 def test_one_graph_for_compilers() -> None:
     torch.manual_seed(0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from limner.models.dense import attend_dense
+from limner.models.dense import attend_dense, exact_types
 
 _SCORES_BYTES = 2**24
 """Scores held at once on a CPU: larger blocks of memory go back to the system each time, and come back page by page."""
@@ -95,7 +95,7 @@ class _Joint(torch.autograd.Function):
     ) -> Tensor:
         B, H, n, G, K = q.shape
         X, L, J, scale = B * H, far_k.shape[2], reach + G, K**-0.5
-        with torch.autocast(q.device.type, enabled=False):
+        with exact_types(q.device):
             q = (q * scale).reshape(X, n * G, K).contiguous()
             far_k, far_v = far_k.reshape(X, L, K), far_v.reshape(X, L, K)
             k, v = _long_row(k, reach), _long_row(v, reach)

@@ -7,6 +7,7 @@ training step at 95 tokens; two batched products with a softmax between them tak
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -34,6 +35,13 @@ def attend_dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *,
     return _Products.apply(q, k, v, mask, causal)
 
 
+def exact_types(device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast off: products take and give the types they are handed."""
+    if not torch.amp.is_autocast_available(device.type):  # the meta device has none
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
 class _Products(torch.autograd.Function):
     """The two products, with the backward pass written out; X = B × H."""
 
@@ -41,7 +49,7 @@ class _Products(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         T, K = q.shape[2:]
         ctx.shapes, ctx.scale, ctx.spans = (q.shape, k.shape), K**-0.5, _spans(T, k.shape[2], causal)
-        with torch.autocast(q.device.type, enabled=False):
+        with exact_types(q.device):
             # (B, H, T, K) → (X, T, K)
             q, k, v = (q * ctx.scale).flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
             out = torch.empty_like(q, memory_format=torch.contiguous_format)

@@ -7,7 +7,6 @@ torch at its top.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -58,14 +57,6 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "doctor": Entry("doctor:doctor", "Check this installation."),
     "serve": Entry("serve:serve", "Serve the models over HTTP."),
 }
-
-def _exists(entry: Entry | dict[str, Entry]) -> bool:
-    if isinstance(entry, dict):
-        return any(map(_exists, entry.values()))
-    return importlib.util.find_spec(f"limner.cli.{entry.place.split(':')[0]}") is not None
-
-
-COMMANDS = {name: entry for name, entry in COMMANDS.items() if _exists(entry)}
 
 _GROUPS = {
     "evaluate": "Measure a model.",

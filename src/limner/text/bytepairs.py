@@ -168,8 +168,8 @@ class BytePairs:
     @cached_property
     def _ranks(self) -> dict[tuple[str, str], int]:
         merges = json.loads(self._tokenizer.to_str())["model"]["merges"]
-        pairs = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges]
-        return {pair: rank for rank, pair in enumerate(pairs)}
+        pairs = (m.split(" ") if isinstance(m, str) else m for m in merges)
+        return {(first, second): rank for rank, (first, second) in enumerate(pairs)}
 
     def _encode_with_dropout(self, caption: str, dropout: float, random: np.random.Generator) -> list[int]:
         text = self._tokenizer.normalizer.normalize_str(caption)
@@ -187,7 +187,7 @@ class BytePairs:
                     break
                 _, i = min(kept)
                 symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
-            ids += [int(self._tokenizer.token_to_id(symbol)) for symbol in symbols]
+            ids += [int(self._tokenizer.token_to_id(symbol) or 0) for symbol in symbols]  # each is in the vocabulary
         return ids
 
 

@@ -125,11 +125,11 @@ def test_a_full_disk_keeps_the_checkpoint_before(
 
     save, write = checkpoint._save, checkpoint.write_atomically
 
-    def full_save(function: object, tensors: dict, file: Path) -> None:
+    def full_save(tensors: dict, file: Path) -> None:
         if file.name.startswith(stage):
             file.write_bytes(b"the first bytes")
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(function, tensors, file)
+        save(tensors, file)
 
     def full_write(path: Path, content: str) -> Path:
         if stage == "state":

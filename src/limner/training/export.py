@@ -41,7 +41,7 @@ def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = Fa
     }
     if records:
         facts["last"] = {k: v for k, v in records[-1].items() if k not in ("rate", "seconds", "broken", "broken_names")}
-    state = {**saved.weights, **saved.average}
+    state = {**saved.load("weights"), **saved.load("average")}
     config: Any = recipe.model
     if "config" in saved.facts:  # sizes that the data decided
         config = from_table(classes(recipe.kind)[0], saved.facts["config"], f"{run}: config")

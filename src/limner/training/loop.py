@@ -6,6 +6,7 @@ checkpoint holds all the rest, so that a run that was killed and resumed ends wi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -25,10 +26,10 @@ from limner.data.pair import mixed
 from limner.errors import TrainingError
 from limner.files import make_folder
 from limner.progress import Bar, progress
+from limner.training import parallel
 from limner.training.build import Built
-from limner.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, steps
+from limner.training.checkpoint import load_checkpoint, save_checkpoint, steps
 from limner.training.journal import Journal
-from limner.training.objective import Measures
 from limner.training.optimizer import Average, Optimizer, rate_share
 from limner.training.recipe import TrainingSettings
 from limner.training.tally import Tally, opening_record
@@ -52,16 +53,20 @@ class Loop:
     def __init__(self, built: Built, settings: TrainingSettings, run: Path, device: torch.device) -> None:
         self.objective, self.source, self.config = built.objective, built.source, built.config
         self.settings, self.run, self.device = settings, run, device
-        objective = self.objective
-        self.model = objective.model.to(device).train()
-        if device.type in ("cpu", "cuda"):
-            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = self.objective.model.to(device).train()
+        if ranks.world() == 1 and device.type in ("cpu", "cuda"):  # shards are plain rows
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if settings.recompute:
+            parallel.recompute_blocks(model)
+        self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)
         self.tally = Tally()
         self.step = 0
         self.samples = make_folder(run / "samples")
         self._signal: int | None = None
+        self._asked = 0.0
+        self._agreed_to_leave = False
 
     # --- the run
 
@@ -99,12 +104,13 @@ class Loop:
                         done, since, clock = self.step, self.step, now
                     if settings.sample_every and self._due(settings.sample_every):
                         clock += self._show(journal)
-                    if self._signal is not None or self._due(settings.checkpoint_every):
+                    leaving = self._agreed_to_leave if ranks.world() > 1 else self._signal is not None
+                    if leaving or self._due(settings.checkpoint_every):
                         began = time.monotonic()
                         self.save()
                         clock += time.monotonic() - began
-                    if self._signal is not None and self.step < settings.steps:
-                        raise Stopped(self._signal, self.step)
+                    if leaving and self.step < settings.steps:
+                        raise Stopped(self._signal or signal.SIGTERM, self.step)
             finally:
                 if journal is not None:
                     journal.close()
@@ -116,9 +122,15 @@ class Loop:
             self.tally.seen(len(part.positions), part.broken)
         self.tally.check(self.source.name, settings.bad_share)
         loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
-        norm = self._clip()
-        values = _numbers({"loss": loss, "gradient_norm": norm, **measures})
+        parallel.average_whole_gradients(self.model)
+        gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
+        norm = parallel.total_norm(gradients)
+        asked = loss.new_tensor(float(self._signal is not None))
+        values = parallel.agreed({"loss": loss, "gradient_norm": norm, "asked": asked, **measures})
+        self._agreed_to_leave = values.pop("asked") > 0
         if math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"]):
+            if settings.clip_norm:
+                parallel.clip(gradients, settings.clip_norm, norm)
             self.optimizer.step(rate_share(settings, step))
             self.average.update(step + 1)
             self.tally.add(values)
@@ -141,14 +153,6 @@ class Loop:
         for number, part in enumerate(parts):
             torch.manual_seed(mixed(self.settings.seed, self.step, number * ranks.world() + ranks.rank()))
             yield {name: t.to(self.device, non_blocking=True) for name, t in part.tensors.items()}
-
-    def _clip(self) -> torch.Tensor:
-        gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.settings.clip_norm:
-            parameters = list(self.optimizer.parameters.values())
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
-        return norm
 
     # --- what is written
 
@@ -175,34 +179,43 @@ class Loop:
     def _show(self, journal: Journal | None) -> float:
         """Samples with the averaged weights; returns the seconds that it took."""
         began = time.monotonic()
-        self.average.swap()
-        self.model.eval()
-        torch.manual_seed(mixed(self.settings.seed, self.step, -1))
-        try:
-            measures = self.objective.sample(self.model, self.samples, self.step)
-        finally:
-            self.model.train()
-            self.average.swap()
+        with self._averaged() as model:
+            torch.manual_seed(mixed(self.settings.seed, self.step, -1))
+            measures = {} if model is None else self.objective.sample(model, self.samples, self.step)
+        ranks.wait("samples: the first process draws them")
         if journal is not None and measures:
             journal.write({"step": self.step, **{f"sample_{k}": v for k, v in measures.items()}})
         return time.monotonic() - began
 
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[torch.nn.Module | None]:
+        """The model with its averaged weights, in eval mode; a whole copy where it is sharded, None but in rank 0."""
+        if ranks.world() > 1:
+            weights = {**parallel.gathered(self.model.state_dict()), **parallel.gathered(self.average.tensors)}
+            yield self.objective.whole(weights).to(self.device).eval() if ranks.is_first() else None
+            return
+        self.average.swap()
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.train()
+            self.average.swap()
+
     def save(self) -> None:
         """Write a checkpoint of this step."""
-        if not ranks.is_first():
-            return
         facts = {
             "tally": vars(self.tally),
             "average_updates": self.average.updates,
             "config": to_table(self.config),
             "data": self.source.fingerprint,
         }
-        weights = self.model.state_dict()
-        save_checkpoint(
-            self.run,
-            Checkpoint(self.step, weights, self.average.tensors, self.optimizer.state(), facts),
-            self.settings.keep,
-        )
+        parts = {
+            "weights": self.model.state_dict(),
+            "average": self.average.tensors,
+            "optimizer": self.optimizer.state(),
+        }
+        save_checkpoint(self.run, self.step, parts, facts, self.settings.keep)
 
     def _resume(self) -> None:
         found = steps(self.run)
@@ -214,10 +227,9 @@ class Loop:
                 f"{self.source.name}: other samples than when the run began; put them back, or start a new run with "
                 f"--init {self.run}"
             )
-        self.model.load_state_dict(checkpoint.weights)
-        self.optimizer.load_state(checkpoint.optimizer)
-        for name, tensor in self.average.tensors.items():
-            tensor.copy_(checkpoint.average[name])
+        checkpoint.fill_from("weights", self.model.state_dict())
+        checkpoint.fill_from("average", self.average.tensors)
+        self.optimizer.load_state(checkpoint.load("optimizer"))
         self.average.updates = checkpoint.facts["average_updates"]
         self.tally = Tally(**checkpoint.facts["tally"])
         self.step = checkpoint.step
@@ -228,9 +240,9 @@ class Loop:
         return _Signals(self._take)
 
     def _take(self, number: int) -> None:
-        if self._signal is not None:
+        if number == signal.SIGINT and self._signal == signal.SIGINT and time.monotonic() - self._asked > 1:
             raise KeyboardInterrupt  # asked twice: leave at once, the last checkpoint stands
-        self._signal = number
+        self._signal, self._asked = number, time.monotonic()
 
 
 class _Signals:
@@ -250,10 +262,3 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-def _numbers(tensors: Measures) -> dict[str, float]:
-    """All of them in one wait for the device."""
-    device = tensors["loss"].device
-    values = torch.stack([t.detach().to(device, torch.float64).reshape(()) for t in tensors.values()])
-    return dict(zip(tensors, values.tolist()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -38,6 +38,13 @@ class Objective(Protocol):
     def collate(self) -> Collate:
         """Pairs to tensors; runs in worker processes and therefore holds no model."""
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What is called of the model beside its ``forward``, for wrappers of several processes."""
+
+    def whole(self, weights: Mapping[str, torch.Tensor]) -> torch.nn.Module:
+        """Another model of these sizes with ``weights``, of one process alone."""
+
     def backward(
         self, model: torch.nn.Module, parts: Iterable[Tensors], step: int, autocast: Autocast
     ) -> tuple[torch.Tensor, Measures]:
@@ -64,3 +71,14 @@ def accumulate(
     if total is None:
         raise ValueError("expected at least one part of a batch, got none")
     return total / count, {name: measure / count for name, measure in sums.items()}
+
+
+M = TypeVar("M", bound=torch.nn.Module)
+
+
+def with_weights(make: Callable[[], M], weights: Mapping[str, torch.Tensor]) -> M:
+    """A model with the given weights; the caller's random numbers stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        model = make()
+    model.load_state_dict(dict(weights))
+    return model

@@ -18,7 +18,7 @@ from limner.data.pair import Broken, Pair, Source, mixed
 from limner.errors import RecipeError
 from limner.models.clip.loss import accuracy, clamp_temperature, contrastive_loss, sigmoid_loss
 from limner.models.clip.model import CLIP, normalise
-from limner.training.objective import Autocast, Measures
+from limner.training.objective import Autocast, Measures, with_weights
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class CLIPObjective:
     """Trains ``model``. A batch in several parts is computed by cached features, with the whole batch's gradient."""
 
     kind = "clip"
+    methods = ("encode_image", "encode_text")
 
     def __init__(self, model: CLIP, collate: CLIPCollate, settings: CLIPSettings, fixed: Source | None) -> None:
         self.model, self.config, self.settings, self.collate = model, model.config, settings, collate
@@ -75,6 +76,10 @@ class CLIPObjective:
         self._validation: Tensors | None = None
         if settings.loss == "sigmoid" and model.logit_bias is None:
             raise RecipeError("objective.loss: sigmoid needs a learned bias; set model.logit_bias = -10.0")
+
+    def whole(self, weights: Mapping[str, torch.Tensor]) -> CLIP:
+        """Another CLIP of these sizes with ``weights``."""
+        return with_weights(lambda: CLIP(self.config), weights)
 
     def backward(
         self, model: torch.nn.Module, parts: Iterable[Tensors], step: int, autocast: Autocast

@@ -19,7 +19,7 @@ from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, cross_entropies
 from limner.models.dalle.model import DALLE
 from limner.models.dvae.model import DVAE
 from limner.text.bytepairs import BytePairs
-from limner.training.objective import Autocast, Measures
+from limner.training.objective import Autocast, Measures, with_weights
 from limner.training.samples import save_grid
 
 Draw = Callable[[DALLE, torch.Tensor, int], torch.Tensor]
@@ -75,6 +75,7 @@ class DALLEObjective:
     """Trains ``model`` on captions and the codes that the frozen ``dvae`` gives their pictures."""
 
     kind = "dalle"
+    methods = ()
 
     def __init__(
         self,
@@ -90,6 +91,10 @@ class DALLEObjective:
         self.collate = collate
         self._fixed, self._draw = fixed, draw
         self._validation: Tensors | None = None
+
+    def whole(self, weights: Mapping[str, torch.Tensor]) -> DALLE:
+        """Another transformer of these sizes with ``weights``."""
+        return with_weights(lambda: DALLE(self.config), weights)
 
     @torch.no_grad()
     def codes(self, batch: Tensors) -> torch.Tensor:

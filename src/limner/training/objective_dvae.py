@@ -15,7 +15,7 @@ from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
 from limner.models.dvae.loss import cosine, loss, usage
 from limner.models.dvae.model import DVAE
-from limner.training.objective import Autocast, Measures, accumulate
+from limner.training.objective import Autocast, Measures, accumulate, with_weights
 from limner.training.samples import save_grid
 
 
@@ -52,6 +52,7 @@ class DVAEObjective:
     """Trains ``model`` on pictures alone; captions are not read."""
 
     kind = "dvae"
+    methods = ()
 
     def __init__(
         self, model: DVAE, settings: DVAESettings, crop: Crop, parts: int, seed: int, fixed: Source | None
@@ -72,6 +73,10 @@ class DVAEObjective:
         )
         measures.pop("loss", None)
         return value, measures
+
+    def whole(self, weights: Mapping[str, torch.Tensor]) -> DVAE:
+        """Another dVAE of these sizes with ``weights``."""
+        return with_weights(lambda: DVAE(self.config), weights)
 
     def backward(
         self, model: torch.nn.Module, parts: Iterable[Tensors], step: int, autocast: Autocast

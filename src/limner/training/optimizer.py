@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from limner.errors import TrainingError, expected
+from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
 NOT_HIDDEN = ("head", "embedding", "input", "output", "visual.conv1")
@@ -115,11 +116,7 @@ class Optimizer:
                             raise TrainingError(
                                 expected(f"optimizer state of {name}", tuple(p.shape), tuple(tensor.shape))
                             )
-                    # Fused kernels walk states in the parameter's own memory order (channels last for convolutions).
-                    optimizer.state[p] = {
-                        key: tensor.to(p.device) if key == "step" else torch.empty_like(p).copy_(tensor)
-                        for key, tensor in by_name[name].items()
-                    }
+                    optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
@@ -147,6 +144,17 @@ def _flat(weights: torch.Tensor) -> torch.Tensor:
     return weights.permute(0, 2, 3, 1).reshape(weights.shape[0], -1)
 
 
+def _like(parameter: torch.Tensor, tensor: torch.Tensor, key: str) -> torch.Tensor:
+    """A state tensor where its parameter lies, sharded as it is; in its memory order too, for fused kernels walk both
+    as they lie (channels last for convolutions).
+    """
+    if key == "step":
+        return tensor.to(parameter.device)
+    target = torch.empty_like(parameter, requires_grad=False)
+    fill(target, tensor)
+    return target
+
+
 class Average:
     """An exponential moving average of parameters, with buffers copied; decay 0 keeps the weights themselves.
 
@@ -167,8 +175,8 @@ class Average:
             return
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) ** self.every if self.decay else 0.0
-        mine = [self.tensors[name] for name in self._averaged]
-        torch._foreach_lerp_(mine, [self._live[name].detach() for name in self._averaged], 1 - decay)
+        mine = [local(self.tensors[name]) for name in self._averaged]
+        torch._foreach_lerp_(mine, [local(self._live[name].detach()) for name in self._averaged], 1 - decay)
         for name in self._copied:
             self.tensors[name].copy_(self._live[name])
 
@@ -176,9 +184,9 @@ class Average:
     def swap(self) -> None:
         """Exchange the model's weights with the average; a second call puts them back."""
         for name, live in self._live.items():
-            mine = self.tensors[name]
-            kept = live.detach().clone()
-            live.copy_(mine)
+            mine, theirs = local(self.tensors[name]), local(live.detach())
+            kept = theirs.clone()
+            theirs.copy_(mine)
             mine.copy_(kept)
 
 

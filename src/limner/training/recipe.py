@@ -30,9 +30,10 @@ class TrainingSettings:
     steps). optimizer ``muon``: hidden matrices by Muon at ``muon_learning_rate`` times the rate, the rest by AdamW.
     clip_norm: longest gradient (0: any). ema_decay: 0 keeps no average; updated every ``ema_every`` steps with
     decay to that power. precision: of the matrix products. caption_dropout: share of captions trained as empty (for
-    guidance). bpe_dropout: share of merges left out.. bad_share: of samples, before
+    guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
     the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that stay. workers: processes
-    that draw and decode ahead. threads: 0 is all cores. compile: ``auto`` is on CUDA alone.
+    that draw and decode ahead. threads: 0 is all cores. recompute: blocks keep their input only and are computed
+    again for the gradient. compile: ``auto`` is on CUDA alone.
     """
 
     steps: int
@@ -62,6 +63,7 @@ class TrainingSettings:
     keep: int = 2
     workers: int = 1
     threads: int = 0
+    recompute: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ FREE = (
     "workers",
     "threads",
     "bad_share",
+    "recompute",
 )
 """Settings that may differ when a run is resumed: they change how long and how watched it is, not what it learns."""
 

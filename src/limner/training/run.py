@@ -11,7 +11,7 @@ from limner import device as devices
 from limner import ranks
 from limner.errors import TrainingError
 from limner.files import make_folder, write_atomically
-from limner.training import checkpoint
+from limner.training import checkpoint, parallel
 from limner.training.build import build
 from limner.training.loop import Loop
 from limner.training.recipe import FREE, Recipe, load_recipe
@@ -39,16 +39,21 @@ def train(
     """
     from limner.training.export import export_run
 
-    _claim(out, recipe, resume)
     chip = devices.pick_device(device)
     devices.set_threads(recipe.training.threads or None)
-    make_folder(out)
-    checkpoint.tidy(out)
-    if ranks.is_first():
-        write_atomically(out / RECIPE, recipe.text)
-    built = build(recipe, out, draw)
-    Loop(built, recipe.training, out, chip).fit(quiet=quiet)
-    return export_run(out, out / "model")
+    with parallel.connected(chip):
+        if ranks.is_first():
+            _claim(out, recipe, resume or parallel.restarted())
+            make_folder(out)
+            checkpoint.tidy(out)
+            write_atomically(out / RECIPE, recipe.text)
+        ranks.wait(f"{out}: the first process makes the run folder")
+        built = build(recipe, out, draw)
+        Loop(built, recipe.training, out, chip).fit(quiet=quiet or not ranks.is_first())
+        if ranks.is_first():
+            export_run(out, out / "model")
+        ranks.wait(f"{out}: the first process writes the model")
+    return out / "model"
 
 
 def read_recipe(run: Path) -> Recipe:

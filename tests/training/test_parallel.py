@@ -1,0 +1,177 @@
+"""Two and four processes are one: the same losses and weights; checkpoints move between any numbers of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from limner.errors import LimnerError
+from limner.models.modelfolder import read_folder
+from limner.training import checkpoint
+from limner.training.journal import read_journal
+from limner.training.recipe import Recipe, load_recipe
+from limner.training.run import train
+
+
+def recipe(kind: str, tmp_path: Path, **changes: str) -> Recipe:
+    settings = {
+        "steps": "4",
+        "batch": "8",
+        "threads": "1",
+        "workers": "0",
+        "checkpoint_every": "2",
+        "journal_every": "1",
+        "sample_every": "4",
+        # Adam's first steps are signs of gradients; one that is nearly 0 may have either: larger eps, smaller steps.
+        "eps": "1e-4",
+        "learning_rate": "1e-3",
+        **changes,
+    }
+    if kind == "dalle":
+        settings |= {"data.dvae": f'"{tmp_path / "dvae-model"}"', "data.tokenizer_captions": "100"}
+    if kind == "clip":
+        settings |= {"data.tokenizer_captions": "100"}
+    if kind == "dvae":  # rounding to codes is a jump: nothing that is off by a bit stays near
+        settings |= {"model.bottleneck": "gumbel", "model.levels": "[]", "objective.likelihood": "0.0"}
+    return load_recipe(f"{kind}_debug", settings, kind=kind)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def train_together(world: int, resolved: Recipe, run: Path, before: Any = None) -> list[str]:
+    """Train in ``world`` processes; their errors' lines ("" where there is none), in rank order."""
+    port = free_port()
+    answers = multiprocessing.get_context("fork").SimpleQueue()
+
+    def work(rank: int) -> None:
+        os.environ |= {
+            "RANK": str(rank),
+            "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(world),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+        torch.set_num_threads(1)
+        try:
+            if before is not None:
+                before(rank)
+            train(resolved, run, resume=True, device="cpu", quiet=True)
+            answers.put((rank, ""))
+        except LimnerError as error:
+            answers.put((rank, str(error)))
+
+    children = [multiprocessing.get_context("fork").Process(target=work, args=(r,)) for r in range(world)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(200)
+        if child.is_alive():
+            child.kill()
+    lines = [f"exit code {child.exitcode}" for child in children]
+    while not answers.empty():
+        rank, line = answers.get()
+        lines[rank] = line
+    return lines
+
+
+def a_dvae(tmp_path: Path) -> None:
+    """A dVAE that makes tokens; any will do."""
+    from limner.models.dvae.model import DVAE
+    from limner.models.modelfolder import write_folder
+
+    config = load_recipe("dvae_debug").model
+    torch.manual_seed(0)
+    write_folder(tmp_path / "dvae-model", kind="dvae", config=config, state=DVAE(config).state_dict())
+
+
+def compare(one: Path, several: Path, tolerance: float = 1e-5) -> None:
+    first, second = ([r for r in read_journal(run / "journal.jsonl") if "loss" in r] for run in (one, several))
+    for a, b in zip(first, second, strict=True):
+        assert b["loss"] == pytest.approx(a["loss"], rel=tolerance)
+        assert b["gradient_norm"] == pytest.approx(a["gradient_norm"], rel=1e-3)
+    weights = read_folder(one / "model").model.state_dict()
+    for name, tensor in read_folder(several / "model").model.state_dict().items():
+        assert torch.allclose(tensor, weights[name], atol=tolerance, rtol=tolerance), name
+
+
+def same(kind: str, world: int, tmp_path: Path) -> None:
+    if kind == "dalle":
+        a_dvae(tmp_path)
+    # Noise is drawn by parts of a batch: W processes are one that takes a batch in W parts.
+    parts = str(world) if kind == "dvae" else "1"
+    train(recipe(kind, tmp_path, accumulate=parts), tmp_path / "one", device="cpu", quiet=True)
+    assert train_together(world, recipe(kind, tmp_path), tmp_path / "several") == [""] * world
+    compare(tmp_path / "one", tmp_path / "several")
+    samples = [sorted(f.name for f in (tmp_path / run / "samples").iterdir()) for run in ("one", "several")]
+    assert samples[0] == samples[1]
+
+
+@pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])
+def test_two_processes_are_one(kind: str, tmp_path: Path) -> None:
+    same(kind, 2, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])
+def test_four_processes_are_one(kind: str, tmp_path: Path) -> None:
+    same(kind, 4, tmp_path)
+
+
+@pytest.mark.parametrize("world", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_a_checkpoint_of_two_processes_goes_on_with_one_and_with_four(world: int, tmp_path: Path) -> None:
+    a_dvae(tmp_path)
+    half = recipe("dalle", tmp_path, steps="2", schedule='"constant"')
+    whole = recipe("dalle", tmp_path, schedule='"constant"')
+    train(whole, tmp_path / "one", device="cpu", quiet=True)
+    run = tmp_path / "run"
+    assert train_together(2, half, run) == ["", ""]
+    assert (run / "checkpoints/2/weights").is_dir()  # shards
+    assert train_together(world, whole, run) == [""] * world
+    assert checkpoint.steps(run)[-1] == 4
+    compare(tmp_path / "one", run)
+
+
+def test_a_process_that_dies_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    def die_later(rank: int) -> None:
+        from limner.training import loop
+
+        update = loop.Loop._update
+
+        def dying(self: loop.Loop, *rest: object) -> None:
+            if rank == 1 and self.step == 3:
+                os._exit(7)
+            update(self, *rest)
+
+        loop.Loop._update = dying  # type: ignore[assignment]
+
+    began = time.monotonic()
+    lines = train_together(2, recipe("clip", tmp_path), tmp_path / "run", die_later)
+    assert lines[1] == "exit code 7"
+    assert "process 0 of 2: process 1 no longer answers" in lines[0]
+    assert time.monotonic() - began < 60
+    assert checkpoint.steps(tmp_path / "run") == [2]
+    assert train_together(2, recipe("clip", tmp_path), tmp_path / "run") == ["", ""]
+
+
+def test_more_processes_than_a_batch_has_pictures_is_one_line(tmp_path: Path) -> None:
+    lines = train_together(2, recipe("clip", tmp_path, batch="1"), tmp_path / "run")
+    assert all("expected a multiple of the 2 processes, got 1" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["dvae", "clip"])
+def test_recomputed_blocks_change_nothing_but_memory(kind: str, tmp_path: Path) -> None:
+    for recompute in ("false", "true"):
+        resolved = recipe(kind, tmp_path, recompute=recompute, sample_every="0")
+        train(resolved, tmp_path / recompute, device="cpu", quiet=True)
+    compare(tmp_path / "false", tmp_path / "true")

@@ -7,6 +7,7 @@ surer. A judge that is less sure than that is looking at something that was not 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -31,9 +32,13 @@ DAMAGE = 0.5
 
 
 @torch.inference_mode()
-def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.002) -> Thresholds:
-    """Thresholds that would lose a share of ``doubtful`` right answers, each between ``LOWEST`` and ``HIGHEST``."""
-    sure: dict[str, list[Tensor]] = {"centre": [], "kind": [], "colour": [], "garment": [], "background": []}
+def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.001) -> Thresholds:
+    """Thresholds that would lose a share of ``doubtful`` right answers, each between ``LOWEST`` and ``HIGHEST``.
+
+    That of the centres lies between the surest empty places and the least sure things, in the middle by ratio.
+    """
+    questions = ("centre", "nowhere", "kind", "colour", "garment", "background")
+    sure: dict[str, list[Tensor]] = {question: [] for question in questions}
     chance = Generator().manual_seed(0)
     for start in range(0, lessons, 50):
         drawn = [lesson(FIRST + start + i, whole=True) for i in range(50)]
@@ -41,7 +46,9 @@ def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.002) -> Threshold
         for pixels in (clean, spoil(clean, chance, most=DAMAGE)):
             for question, shares in _sureness(judge, pixels, [truth for _, truth in drawn]).items():
                 sure[question].append(shares)
-    limits = {}
+    things = float(torch.cat(sure.pop("centre")).quantile(doubtful))
+    nowhere = float(torch.cat(sure.pop("nowhere")).quantile(1 - doubtful))
+    limits = {"centre": round(math.sqrt(things * nowhere), 3)}
     for question, parts in sure.items():
         lowest = float(torch.cat(parts).quantile(doubtful))
         limits[question] = round(min(max(lowest, LOWEST), HIGHEST), 3)
@@ -49,7 +56,7 @@ def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.002) -> Threshold
 
 
 def _sureness(judge: Judge, pixels: Tensor, truths: list[Truth]) -> dict[str, Tensor]:
-    """The probabilities that the judge gives to the true answers."""
+    """The probabilities that the judge gives to the true answers, and to a thing where nothing is."""
     centres, _, backgrounds = judge.eyes.finder(pixels.contiguous(memory_format=torch.channels_last))
     which = torch.cat([torch.full((len(truth.boxes),), i) for i, truth in enumerate(truths)])
     boxes = torch.from_numpy(np.concatenate([truth.boxes for truth in truths]))
@@ -62,7 +69,14 @@ def _sureness(judge: Judge, pixels: Tensor, truths: list[Truth]) -> dict[str, Te
     # No caption asks for natural fur, which can be near a colour (a rabbit's to white): it does not count here.
     dyed = names[:, 1] != COLOUR_ANSWERS.index("natural")
     ground = torch.tensor([truth.background for truth in truths])
+    # The surest place of each picture that is two cells or more from every thing's centre.
+    rows = torch.arange(GRID)
+    near = ((rows[None, :, None] - cells[:, 1, None, None]).abs() <= 2) & (
+        (rows[None, None] - cells[:, 0, None, None]).abs() <= 2
+    )
+    taken = torch.zeros(centres.shape, dtype=torch.int64).index_add_(0, which, near.long())
     return {
+        "nowhere": centres.sigmoid().masked_fill(taken > 0, 0.0).amax((1, 2)),
         "centre": around[which, cells[:, 1], cells[:, 0]],
         "kind": shares[0],
         "colour": shares[1][dyed],

@@ -32,7 +32,7 @@ from limner.serve.settings import ServeSettings
 OWN_ERRORS: tuple[type[Exception], ...] = (Refusal, LimnerError, Busy, Stopping, MemoryError, ClientDisconnect)
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 

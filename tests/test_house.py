@@ -22,8 +22,9 @@ FLOORS = {
     2: {"data", "models"},
     3: {"engines", "training", "sampling", "looking", "formats"},
     4: {"painter", "looker", "evaluate"},
-    5: {"serve", "cli"},
-    6: {"__main__"},
+    5: {"serve"},
+    6: {"cli"},
+    7: {"__main__"},
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 LONGEST = 450

@@ -10,6 +10,7 @@ from limner.errors import TrainingError
 from limner.models.modelfolder import TOKENIZER, classes, write_folder
 from limner.training import checkpoint
 from limner.training.journal import read_journal
+from limner.training.recipe import RECIPE, read_recipe
 
 
 def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = False) -> Path:
@@ -17,8 +18,6 @@ def export_run(run: Path, out: Path, *, step: int | None = None, half: bool = Fa
 
     Raises TrainingError (no run, no checkpoint, damaged), ModelError, FileError.
     """
-    from limner.training.run import RECIPE, read_recipe
-
     recipe = read_recipe(run)
     found = checkpoint.steps(run)
     if not found:

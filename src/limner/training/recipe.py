@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from limner.config import from_table, to_table, with_overrides
-from limner.errors import RecipeError, expected
+from limner.errors import RecipeError, TrainingError, expected
 from limner.models.modelfolder import classes
+
+RECIPE = "recipe.toml"
+"""The name of a run's recipe in its folder."""
 
 KINDS = ("dvae", "dalle", "clip")
 
@@ -151,6 +154,13 @@ def load_recipe(name: str | Path, overrides: Mapping[str, str] | None = None, ki
         data=dict(table.get("data", {})),
         objective=dict(table.get("objective", {})),
     )
+
+
+def read_recipe(run: Path) -> Recipe:
+    """The resolved recipe of a run folder. Raises TrainingError."""
+    if not (run / RECIPE).is_file():
+        raise TrainingError(f"{run}: expected a run folder with {RECIPE}, found none; limner train makes one")
+    return load_recipe(run / RECIPE)
 
 
 def names() -> tuple[str, ...]:

@@ -14,12 +14,10 @@ from limner.files import make_folder, write_atomically
 from limner.training import checkpoint, parallel
 from limner.training.build import build
 from limner.training.loop import Loop
-from limner.training.recipe import FREE, Recipe, load_recipe
+from limner.training.recipe import FREE, RECIPE, Recipe, read_recipe
 
 if TYPE_CHECKING:
     from limner.training.objective_dalle import Draw
-
-RECIPE = "recipe.toml"
 
 
 def train(
@@ -54,13 +52,6 @@ def train(
             export_run(out, out / "model")
         ranks.wait(f"{out}: the first process writes the model")
     return out / "model"
-
-
-def read_recipe(run: Path) -> Recipe:
-    """The resolved recipe of a run folder. Raises TrainingError."""
-    if not (run / RECIPE).is_file():
-        raise TrainingError(f"{run}: expected a run folder with {RECIPE}, found none; limner train makes one")
-    return load_recipe(run / RECIPE)
 
 
 def _claim(out: Path, recipe: Recipe, resume: bool) -> None:

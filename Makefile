@@ -33,6 +33,7 @@ demo: install
 	$(BIN)/python examples/strip.py demo/strip.png
 
 test: install
+	@command -v chromium chromedriver > /dev/null || echo "limner: no chromium and chromedriver: the page's tests are left out"
 	$(TESTS)
 
 slow: install

@@ -37,6 +37,12 @@ class Numbers:
     def caption(self, position: int) -> str:
         return f"{position}"
 
+    def bookmarks(self) -> dict[str, list[int]]:
+        return {}
+
+    def remember(self, bookmarks: dict[str, list[int]]) -> None:
+        return
+
 
 def collate(pairs: list[Pair], positions: list[int]) -> Tensors:
     return {"first": torch.tensor([int(p.picture[0, 0, 0]) for p in pairs]), "at": torch.tensor(positions)}

@@ -188,6 +188,13 @@ class Epochs:
             f"({broken[-1].cause}); limner data check names them all"
         )
 
+    def bookmarks(self) -> dict[str, list[int]]:
+        """None are needed: every position can be entered."""
+        return {}
+
+    def remember(self, bookmarks: dict[str, list[int]]) -> None:
+        """Nothing to remember."""
+
     def caption(self, position: int) -> str:
         """The caption at ``position``; empty where it is broken."""
         reader = self.read
@@ -220,12 +227,13 @@ def split_test(items: Sequence[Item], share: float) -> tuple[list[Item], list[It
     """Training and test items: about ``share`` of the keys, by their hash, are kept out of training."""
     if share <= 0:
         return list(items), list(items)
-    limit = int(share * 2**32)
-    test = [i for i in items if _hash(i.key) < limit]
-    train = [i for i in items if _hash(i.key) >= limit]
+    test = [i for i in items if in_test(i.key, share)]
+    train = [i for i in items if not in_test(i.key, share)]
     # A handful of pictures is all training; one looks at what one has.
     return (train, test) if train and len(test) >= 4 else (list(items), list(items))
 
 
-def _hash(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:4], "big")
+def in_test(key: str, share: float) -> bool:
+    """Whether a sample is kept out of training: by the hash of its key, about ``share`` of them."""
+    number = int.from_bytes(hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()[:4], "big")
+    return number < share * 2**32

@@ -32,11 +32,15 @@ GLANCE = 5.0
 
 @dataclass(frozen=True)
 class Batch:
-    """The tensors of one batch, its positions, and the samples that were passed over while it was made."""
+    """The tensors of one batch, its positions, and the samples that were passed over while it was made.
+
+    bookmarks: where its source has come to, for those that cannot be entered anywhere.
+    """
 
     tensors: Tensors
     positions: tuple[int, ...]
     broken: tuple[Broken, ...]
+    bookmarks: dict[str, list[int]]
 
 
 def _as_it_is(item: Any) -> Any:
@@ -49,6 +53,7 @@ class _Packed(NamedTuple):
     arrays: dict[str, np.ndarray]
     positions: tuple[int, ...]
     broken: tuple[Broken, ...]
+    bookmarks: dict[str, list[int]]
 
 
 class _Batches(Dataset[Any]):
@@ -66,7 +71,8 @@ class _Batches(Dataset[Any]):
             pairs = [self.source.at(position, broken) for position in positions]
             tensors = self.collate(pairs, list(positions))
             # As arrays: tensors would travel by shared memory, which containers keep small, and by sockets.
-            return _Packed({name: t.numpy() for name, t in tensors.items()}, positions, tuple(broken))
+            arrays = {name: t.numpy() for name, t in tensors.items()}
+            return _Packed(arrays, positions, tuple(broken), self.source.bookmarks())
         except (LimnerError, OSError) as error:
             # torch's loader would wrap the error in a page of traceback: the line itself travels instead.
             return str(error)
@@ -113,7 +119,7 @@ def batches(
         tensors = {name: torch.from_numpy(array) for name, array in item.arrays.items()}
         if pin:
             tensors = {name: t.pin_memory() for name, t in tensors.items()}
-        yield Batch(tensors, item.positions, item.broken)
+        yield Batch(tensors, item.positions, item.broken, item.bookmarks)
 
 
 def _quietly(loader: DataLoader[Any]) -> Iterator[_Packed | str]:

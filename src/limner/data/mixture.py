@@ -65,6 +65,16 @@ class Mixture:
         source, place = self.place(position)
         return self.sources[source].at(place, broken)
 
+    def bookmarks(self) -> dict[str, list[int]]:
+        """The sources' bookmarks, each under its number."""
+        return {f"{i}/{name}": mark for i, s in enumerate(self.sources) for name, mark in s.bookmarks().items()}
+
+    def remember(self, bookmarks: dict[str, list[int]]) -> None:
+        """Hand each source its own."""
+        for i, source in enumerate(self.sources):
+            mine = {name.partition("/")[2]: mark for name, mark in bookmarks.items() if name.startswith(f"{i}/")}
+            source.remember(mine)
+
     def caption(self, position: int) -> str:
         """The caption at ``position``."""
         source, place = self.place(position)

@@ -54,6 +54,12 @@ class Source(Protocol):
     def at(self, position: int, broken: list[Broken]) -> Pair:
         """The pair at ``position`` (0, 1, …). Samples passed over on the way are appended to ``broken``."""
 
+    def bookmarks(self) -> dict[str, list[int]]:
+        """Where reading has come to, for sources that cannot be entered anywhere; empty for all others."""
+
+    def remember(self, bookmarks: dict[str, list[int]]) -> None:
+        """Go on where ``bookmarks`` say."""
+
     def caption(self, position: int) -> str:
         """The caption at ``position`` alone, without the work of a picture (a tokenizer is trained on them)."""
 

@@ -11,6 +11,7 @@ from limner.data.folder import read_folder
 from limner.data.mixture import Mixture
 from limner.data.pair import Broken, Source
 from limner.data.shards import expand, fits, is_shards, read_shards
+from limner.data.stream import Stream, items_to_look_at
 from limner.data.worlds import Storybook
 from limner.errors import DataError
 
@@ -21,7 +22,8 @@ class DataOptions:
 
     size: pixels at which scenes are drawn. seed: of orders and scenes. captions: whether a sample needs one.
     caption_keys: lists in a sample's JSON from which its caption is drawn. test_share: of real samples, kept out of
-    training to look at. families, languages, near: of the storybook (no family: all; near: see ``worlds.Storybook``).
+    training to look at. batch: positions that are made together, for streams. families, languages, near: of the
+    storybook (no family: all; near: see ``worlds.Storybook``).
     """
 
     size: int
@@ -29,6 +31,7 @@ class DataOptions:
     captions: bool = True
     caption_keys: tuple[str, ...] = ()
     test_share: float = 0.02
+    batch: int = 64
     families: tuple[str, ...] = ()
     languages: tuple[str, ...] = ("en", "zh")
     near: int = 1
@@ -71,7 +74,7 @@ def _open(text: str, options: DataOptions) -> Opened:
     if is_shards(text):
         shards = expand(text)
         if not fits(shards):
-            raise DataError(f"--data {text}: remote and very large compressed shards cannot be read yet")
+            return _streamed(text, shards, options)
         return _samples(text, read_shards(shards, options.captions), options)
     raise DataError(f"--data {text}: expected storybook, a folder, or shards (.tar, .tar.gz), got no such thing")
 
@@ -83,6 +86,15 @@ def _samples(name: str, found: tuple[list[Item], list[Broken]], options: DataOpt
     return Opened(
         Epochs(name, train, read, options.seed, tuple(broken)), Epochs(f"{name} (test)", test, read, options.seed)
     )
+
+
+def _streamed(name: str, shards: list[str], options: DataOptions) -> Opened:
+    read = Reader(options.caption_keys, options.captions)
+    found = items_to_look_at(shards, options.test_share, options.captions)
+    if not found:
+        raise DataError(f"--data {name}: expected samples KEY.jpg|png|webp with KEY.txt, got none in the first shards")
+    train = Stream(name, shards, read, options.batch, options.seed, options.captions, options.test_share)
+    return Opened(train, Epochs(f"{name} (test)", found, read, options.seed))
 
 
 def _split(text: str) -> list[str]:

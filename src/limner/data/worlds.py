@@ -38,6 +38,13 @@ class Storybook:
         picture = draw(dealt.scene, size=self.size, seed=dealt.draw_seed)
         return Pair(picture, dealt.caption, f"storybook-{self.split}-{self.seed}-{position}", dealt.scene)
 
+    def bookmarks(self) -> dict[str, list[int]]:
+        """None are needed: every position can be entered."""
+        return {}
+
+    def remember(self, bookmarks: dict[str, list[int]]) -> None:
+        """Nothing to remember."""
+
     def caption(self, position: int) -> str:
         """The caption at ``position`` without the picture."""
         return self._dealt(position).caption

@@ -19,7 +19,7 @@ from limner.errors import ModelError, RecipeError, TrainingError
 from limner.files import whole_folder
 from limner.models.modelfolder import CONFIG, Loaded, find_model, read_folder
 from limner.training.objective import Objective
-from limner.training.recipe import Recipe
+from limner.training.recipe import RECIPE, Recipe
 from limner.training.tokens import CAPTIONS, run_tokenizer
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def sources(recipe: Recipe, size: int) -> tuple[Source, Source | None]:
         raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
     known = {name: value for name, value in recipe.data.items() if name not in OWN_DATA}
     table = {"captions": recipe.kind != "dvae", **known, "size": size, "seed": recipe.training.seed}
+    table["batch"] = recipe.training.batch // recipe.training.accumulate
     opened = open_data(text, from_table(DataOptions, table, "data"))
     return opened.train, opened.test
 
@@ -152,7 +153,6 @@ def _part(name: str, kind: str) -> Path:
 def _frozen_dvae(recipe: Recipe, run: Path) -> Any:
     """The dVAE that makes image tokens, from the run's own copy, so that a resumed run never gets another one."""
     from limner.training.export import export_run
-    from limner.training.run import RECIPE
 
     kept = run / "dvae"
     if not (kept / CONFIG).is_file() and ranks.is_first():

@@ -62,6 +62,7 @@ class Loop:
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)
         self.tally = Tally()
+        self.bookmarks: dict[str, list[int]] = {}
         self.step = 0
         self.samples = make_folder(run / "samples")
         self._signal: int | None = None
@@ -120,6 +121,7 @@ class Loop:
         parts = list(itertools.islice(supply, settings.accumulate))
         for part in parts:
             self.tally.seen(len(part.positions), part.broken)
+            self.bookmarks |= part.bookmarks
         self.tally.check(self.source.name, settings.bad_share)
         loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
         parallel.average_whole_gradients(self.model)
@@ -209,6 +211,7 @@ class Loop:
             "average_updates": self.average.updates,
             "config": to_table(self.config),
             "data": self.source.fingerprint,
+            "bookmarks": parallel.joined(self.bookmarks),
         }
         parts = {
             "weights": self.model.state_dict(),
@@ -231,6 +234,8 @@ class Loop:
         checkpoint.fill_from("average", self.average.tensors)
         self.optimizer.load_state(checkpoint.load("optimizer"))
         self.average.updates = checkpoint.facts["average_updates"]
+        self.bookmarks = dict(checkpoint.facts.get("bookmarks", {}))
+        self.source.remember(self.bookmarks)
         self.tally = Tally(**checkpoint.facts["tally"])
         self.step = checkpoint.step
 

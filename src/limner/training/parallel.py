@@ -187,6 +187,17 @@ def agreed(values: Mapping[str, torch.Tensor]) -> dict[str, float]:
     return dict(zip(values, ranks.mean(numbers).tolist()))
 
 
+def joined(table: dict[str, Any]) -> dict[str, Any]:
+    """The tables of all processes in one; their keys differ."""
+    if ranks.world() == 1:
+        return dict(table)
+    import torch.distributed as dist
+
+    tables: list[Any] = [None] * ranks.world()
+    dist.all_gather_object(tables, table)
+    return {key: value for other in tables for key, value in other.items()}
+
+
 def gathered(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """Whole tensors on the CPU in the first process; empty in the others. One tensor at a time is whole elsewhere."""
     result = {}

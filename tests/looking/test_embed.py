@@ -185,6 +185,17 @@ def test_pictures_are_found_by_folder_pattern_and_name(album: Path) -> None:
         find_pictures([str(album / "*.webp")])
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG", "JPEG"])
+def test_the_file_may_close_before_the_picture_is_used(kind: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
+    more = {} if kind == "JPEG" else {"save_all": True, "append_images": frames[1:]}
+    frames[0].save(tmp_path / "x", kind, **more)
+    picture = open_picture(tmp_path / "x")
+    (tmp_path / "x").unlink()
+    red, green, blue = np.asarray(picture.resize((4, 4)).convert("RGB"))[1, 1]
+    assert (red > 200, green < 60, blue < 60) == (True, True, True)
+
+
 @pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n truncated", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "x.png"

@@ -11,7 +11,7 @@ from limner.models.clip.config import CLIPConfig
 from limner.storybook.deal import deal
 from limner.storybook.draw import draw
 
-SCENES, CLOUDS = 120, 80
+SCENES, CLOUDS = 60, 40
 _FRAMES = ("{}", "a photo of {}.", "a bad photo of the {}.", "{} in a video game.", "a sketch of {}")
 
 

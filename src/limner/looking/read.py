@@ -54,13 +54,13 @@ def _decode(file: IO[bytes], name: str, size: int, shrink: int | None) -> Image.
         raise PictureError(f"{name}: {_too_large('far more')}") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error … on foreign bytes
         raise PictureError(f"{name}: expected a picture (PNG, JPEG, WebP, …), got something else") from error
-    with picture:
-        _check_size(picture, name)
-        if shrink is not None and picture.format == "JPEG":
-            scale = min(picture.size) // (2 * shrink)
-            if scale >= 2:
-                picture.draft(picture.mode, (picture.width // scale, picture.height // scale))
-        return _loaded(picture, name).copy()
+    _check_size(picture, name)
+    if shrink is not None and picture.format == "JPEG":
+        scale = min(picture.size) // (2 * shrink)
+        if scale >= 2:
+            picture.draft(picture.mode, (picture.width // scale, picture.height // scale))
+    # Decoded it needs its file no more, and 36 MB need not be copied.
+    return _loaded(picture, name)
 
 
 def _loaded(picture: Image.Image, name: str) -> Image.Image:

@@ -281,6 +281,8 @@ class Reader:
             "collections.OrderedDict": self._ordered,
             "builtins.set": self._set,
             "__builtin__.set": self._set,
+            "builtins.bytes": _no_bytes,
+            "__builtin__.bytes": _no_bytes,
             "_codecs.encode": _encode,
             "torch.device": lambda *parts: ":".join(str(_of(p, str, int)) for p in parts),
             "torch.Size": lambda sizes: tuple(_natural_tuple(sizes)),
@@ -376,6 +378,10 @@ def _view(view: Any, key: str, numel: int) -> tuple[str, int, int]:
     if not _natural(first) or not _natural(length) or first + length > numel:
         raise ValueError("a storage view outside its storage")
     return key, first, length
+
+
+def _no_bytes() -> bytes:
+    return b""
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:

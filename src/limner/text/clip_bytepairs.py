@@ -202,6 +202,10 @@ class ClipBytePairs:
         """The same vocabulary under another owner's cleaning. Raises InputError for an unknown one."""
         return ClipBytePairs(self._tokenizer, clean=clean, start=self.start, end=self.end, pad=self.pad)
 
+    def has_vocabulary_of(self, other: ClipBytePairs) -> bool:
+        """Whether every token has the same id in both (whoever cleans the captions)."""
+        return bool(self._tokenizer.get_vocab() == other._tokenizer.get_vocab())
+
     # Encoding
 
     @cached_property

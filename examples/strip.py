@@ -10,9 +10,9 @@ from limner.pictures.png import save_png
 from limner.pictures.sheet import sheet
 
 CAPTIONS = (
-    "a large red star",
-    "a blue cube left of a green ball",
-    "a cat wearing a red hat and blue gloves",
+    "a hedgehog wearing a red hat, yellow gloves, a blue shirt and green trousers",
+    "a red boat to the right of a purple tree",
+    "一只戴着蓝色的帽子和粉色的手套的企鹅",
     "three yellow hearts",
 )
 

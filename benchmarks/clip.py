@@ -50,6 +50,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument(
+        "--without", nargs="*", default=[], help="Sides to leave out, e.g. int8 (calibrating takes long)."
+    )
     parser.add_argument("--side", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
@@ -74,7 +77,7 @@ ROWS = {
 def compare(row: str, args: argparse.Namespace) -> dict[str, float | None]:
     """One row of the table: every side in its process, in turn."""
     peers = ["transformers", *(["padded"] if row == "texts" else []), *(["open_clip"] if row != "pictures" else [])]
-    sides = [f"{row}:{name}" for name in [*peers, *ROWS[row][1]]]
+    sides = [f"{row}:{name}" for name in [*peers, *ROWS[row][1]] if name not in args.without]
     running = {side: Side(side, args) for side in sides}
     live = {side: process for side, process in running.items() if process.ready}
     times: dict[str, list[float]] = {side: [] for side in live}

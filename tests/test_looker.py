@@ -132,6 +132,14 @@ def test_looking_leaves_no_gradients_and_answers_alike_in_any_batch(looker: Look
     assert all(p.grad is None for p in looker.model.parameters())
 
 
+def test_another_resolution_is_another_model(looker: Looker, tiny_painter: Path) -> None:
+    larger = load_looker(tiny_painter, device="cpu", resolution=32)
+    assert larger.preprocess(noise(1)).shape == (3, 32, 32)
+    assert larger.fingerprint != looker.fingerprint
+    assert larger.embed_images([noise(1)]).shape == (1, 16)
+    np.testing.assert_allclose(larger.embed_texts(["a cat"]), looker.embed_texts(["a cat"]), atol=1e-6)
+
+
 def test_unknown_precision_and_engine(tiny_painter: Path) -> None:
     with pytest.raises(InputError, match="precision"):
         load_looker(tiny_painter, precision="fp8")  # type: ignore[arg-type]

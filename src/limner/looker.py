@@ -179,18 +179,24 @@ def load_looker(
     device: str = "auto",
     precision: Precision = "float32",
     engine: Engine = "auto",
+    resolution: int | None = None,
 ) -> Looker:
     """The looker called ``name``: a shipped name, a model folder (limner's, or one of open_clip or transformers), a
     file of OpenAI's, or a hub id in the local cache.
 
     ``precision``: ``float32`` answers as the model's owners do; ``bf16`` is faster, at a cosine of about 0.9999 to it;
     ``int8`` (OpenVINO) faster still; ``auto`` is bf16 where the chip computes it. ``engine`` ``auto`` takes OpenVINO
-    for 8 and 16 bits on a CPU where it is installed, torch otherwise. Raises ModelError, InputError.
+    for 8 and 16 bits on a CPU where it is installed, torch otherwise. ``resolution``: look at square pictures of so
+    many pixels instead of the model's own, by interpolated positions. Raises ModelError, InputError.
     """
     from limner.device import pick_device
 
     chip = pick_device(device)
     model, tokenizer, fingerprint = _read(name)
+    if resolution is not None and resolution != model.config.resolution:
+        from limner.models.clip.resize import at_resolution
+
+        model, fingerprint = at_resolution(model, resolution).requires_grad_(False), f"{fingerprint}-{resolution}"
     towers = _towers(model, tokenizer, chip, precision, engine, fingerprint)
     return Looker(model, tokenizer, towers, str(name), fingerprint)
 

@@ -87,8 +87,8 @@ def test_a_stream_goes_on_at_its_bookmarks_without_reading_what_went_before(
     source.remember(bookmarks)
     read = Counter()
 
-    def counted(url: str, captions: bool = True):
-        for item in stream_items(url, captions):
+    def counted(url: str, *options: bool):
+        for item in stream_items(url, *options):
             read["items"] += 1
             yield item
 

@@ -71,7 +71,7 @@ def fits(shards: list[str], held: int = HELD) -> bool:
     return sum(Path(s).stat().st_size for s in shards if not s.lower().endswith(".tar")) <= held
 
 
-def read_shards(shards: list[str], captions: bool = True) -> tuple[list[Item], list[Broken]]:
+def read_shards(shards: list[str], captions: bool = True, codes: bool = False) -> tuple[list[Item], list[Broken]]:
     """The samples of local shards, in order, and what cannot be used. Raises DataError where nothing can."""
     items: list[Item] = []
     broken: list[Broken] = []
@@ -85,7 +85,7 @@ def read_shards(shards: list[str], captions: bool = True) -> tuple[list[Item], l
         except DAMAGE as error:
             broken.append(Broken(shard, "shard damaged" if samples else f"shard unreadable ({error})"))
         for key, files in samples.items():
-            item = make_item(key, files, captions)
+            item = make_item(key, files, captions, codes)
             if isinstance(item, Broken):
                 broken.append(item)
             else:
@@ -96,16 +96,16 @@ def read_shards(shards: list[str], captions: bool = True) -> tuple[list[Item], l
     return items, broken
 
 
-def make_item(key: str, files: dict[str, Where], captions: bool) -> Item | Broken:
-    """A sample from its files by extension, or why it is none."""
+def make_item(key: str, files: dict[str, Where], captions: bool, codes: bool = False) -> Item | Broken:
+    """A sample from its files by extension, or why it is none. ``codes``: stored image tokens stand for a picture."""
     picture = next((files[e] for e in files if e in PICTURES), None)
-    codes = files.get("codes.npy")
+    tokens = files.get("codes.npy") if codes else None
     caption, facts = files.get("txt"), files.get("json")
-    if picture is None and codes is None:
+    if picture is None and tokens is None:
         return Broken(key, "no picture")
     if captions and caption is None and facts is None:
         return Broken(key, "no caption")
-    return Item(key, picture, caption, facts, codes)
+    return Item(key, picture, caption, facts, tokens)
 
 
 def members(shard: str) -> Iterator[Member]:

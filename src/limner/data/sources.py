@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from limner.data.codes import check_codes
 from limner.data.epochs import Epochs, Item, Reader, split_test
 from limner.data.folder import read_folder
 from limner.data.mixture import Mixture
 from limner.data.pair import Broken, Source
-from limner.data.shards import expand, fits, is_shards, read_shards
+from limner.data.shards import expand, fits, is_shards, read_shards, remote
 from limner.data.stream import Stream, items_to_look_at
 from limner.data.worlds import Storybook
 from limner.errors import DataError
@@ -21,7 +22,8 @@ class DataOptions:
     """How sources are opened.
 
     size: pixels at which scenes are drawn. seed: of orders and scenes. captions: whether a sample needs one.
-    caption_keys: lists in a sample's JSON from which its caption is drawn. test_share: of real samples, kept out of
+    codes: whether stored image tokens are read, made by the dVAE with the hash ``dvae``. caption_keys: lists in a
+    sample's JSON from which its caption is drawn. test_share: of real samples, kept out of
     training to look at. batch: positions that are made together, for streams. families, languages, near: of the
     storybook (no family: all; near: see ``worlds.Storybook``).
     """
@@ -29,6 +31,8 @@ class DataOptions:
     size: int
     seed: int = 0
     captions: bool = True
+    codes: bool = False
+    dvae: str = ""
     caption_keys: tuple[str, ...] = ()
     test_share: float = 0.02
     batch: int = 64
@@ -70,13 +74,19 @@ def _open(text: str, options: DataOptions) -> Opened:
         shards = sorted(str(f) for f in folder.glob("*.tar*")) + sorted(str(f) for f in folder.glob("*.tgz"))
         if not shards:
             return _samples(text, read_folder(folder, options.captions), options)
-        return _samples(text, read_shards(shards, options.captions), options)
+        return _samples(text, read_shards(_checked(shards, options), options.captions, options.codes), options)
     if is_shards(text):
-        shards = expand(text)
+        shards = _checked(expand(text), options)
         if not fits(shards):
             return _streamed(text, shards, options)
-        return _samples(text, read_shards(shards, options.captions), options)
+        return _samples(text, read_shards(shards, options.captions, options.codes), options)
     raise DataError(f"--data {text}: expected storybook, a folder, or shards (.tar, .tar.gz), got no such thing")
+
+
+def _checked(shards: list[str], options: DataOptions) -> list[str]:
+    if options.codes:
+        check_codes([shard for shard in shards if not remote(shard)], options.dvae)
+    return shards
 
 
 def _samples(name: str, found: tuple[list[Item], list[Broken]], options: DataOptions) -> Opened:
@@ -90,10 +100,10 @@ def _samples(name: str, found: tuple[list[Item], list[Broken]], options: DataOpt
 
 def _streamed(name: str, shards: list[str], options: DataOptions) -> Opened:
     read = Reader(options.caption_keys, options.captions)
-    found = items_to_look_at(shards, options.test_share, options.captions)
+    found = items_to_look_at(shards, options.test_share, options.captions, options.codes)
     if not found:
         raise DataError(f"--data {name}: expected samples KEY.jpg|png|webp with KEY.txt, got none in the first shards")
-    train = Stream(name, shards, read, options.batch, options.seed, options.captions, options.test_share)
+    train = Stream(name, shards, read, options.batch, options.seed, options.captions, options.codes, options.test_share)
     return Opened(train, Epochs(f"{name} (test)", found, read, options.seed))
 
 

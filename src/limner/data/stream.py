@@ -58,6 +58,7 @@ class Stream:
     batch: int
     seed: int = 0
     captions: bool = True
+    codes: bool = False
     test_share: float = 0.0
     count: None = None
     unusable: tuple[Broken, ...] = ()
@@ -155,7 +156,7 @@ class Stream:
                 skip = sample if (e, s) == (epoch, shard) else 0
                 found, number = False, skip
                 try:
-                    for item in itertools.islice(stream_items(url, self.captions), skip, None):
+                    for item in itertools.islice(stream_items(url, self.captions, self.codes), skip, None):
                         number += 1
                         if isinstance(item, Item) and in_test(item.key, self.test_share):
                             continue
@@ -170,7 +171,7 @@ class Stream:
                     )
 
 
-def stream_items(url: str, captions: bool = True) -> Iterator[Item | Broken]:
+def stream_items(url: str, captions: bool = True, codes: bool = False) -> Iterator[Item | Broken]:
     """A shard's samples from front to back; files of one sample stand together, as webdataset has it. Raises DAMAGE."""
     key = ""
     files: dict[str, Where] = {}
@@ -180,7 +181,7 @@ def stream_items(url: str, captions: bool = True) -> Iterator[Item | Broken]:
             if not info.isreg() or not name:
                 continue
             if name != key and files:
-                yield make_item(key, files, captions)
+                yield make_item(key, files, captions, codes)
                 files = {}
             key = name
             content = tar.extractfile(info)
@@ -188,7 +189,7 @@ def stream_items(url: str, captions: bool = True) -> Iterator[Item | Broken]:
             files.setdefault(extension, data)
             tar.members = []  # type: ignore[attr-defined]
     if files:
-        yield make_item(key, files, captions)
+        yield make_item(key, files, captions, codes)
 
 
 @contextlib.contextmanager
@@ -207,13 +208,15 @@ def _opened(url: str) -> Iterator[Any]:
             stream.close()
 
 
-def items_to_look_at(shards: Sequence[str], share: float, captions: bool = True, most: int = 256) -> list[Item]:
+def items_to_look_at(
+    shards: Sequence[str], share: float, captions: bool = True, codes: bool = False, most: int = 256
+) -> list[Item]:
     """Samples of the first shards: those kept out of training, or simply the first where there are few."""
     first: list[Item] = []
     kept: list[Item] = []
     for shard in shards[:4]:
         with contextlib.suppress(*DAMAGE):
-            for item in stream_items(shard, captions):
+            for item in stream_items(shard, captions, codes):
                 if isinstance(item, Item):
                     first += [item] if len(first) < most else []
                     kept += [item] if in_test(item.key, share) else []

@@ -16,8 +16,8 @@ from limner.data.crops import Crop
 from limner.data.pair import Source
 from limner.data.sources import DataOptions, open_data
 from limner.errors import ModelError, RecipeError, TrainingError
-from limner.files import whole_folder
-from limner.models.modelfolder import CONFIG, Loaded, find_model, read_folder
+from limner.files import sha256, whole_folder
+from limner.models.modelfolder import CONFIG, WEIGHTS, Loaded, find_model, read_folder
 from limner.training.objective import Objective
 from limner.training.recipe import RECIPE, Recipe
 from limner.training.tokens import CAPTIONS, run_tokenizer
@@ -70,7 +70,7 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     dvae = _frozen_dvae(recipe, run)
     check_dvae(recipe.model, dvae, str(recipe.data.get("dvae")))
     size = dvae.config.resolution
-    source, fixed = sources(recipe, size)
+    source, fixed = sources(recipe, size, weights_hash(run / "dvae"))
     tokenizer = run_tokenizer(run, source, recipe.model.text_vocabulary, **_tokenizer(recipe))
     if not isinstance(tokenizer, BytePairs):
         raise ModelError("data.tokenizer: expected one of limner's for dalle, got CLIP's; leave it out to train one")
@@ -105,13 +105,17 @@ def _clip(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     return Built(CLIPObjective(model, collate, choices, fixed), source, config)
 
 
-def sources(recipe: Recipe, size: int) -> tuple[Source, Source | None]:
-    """The recipe's data for training, and a part to look at. Raises RecipeError, DataError."""
+def sources(recipe: Recipe, size: int, dvae: str = "") -> tuple[Source, Source | None]:
+    """The recipe's data for training, and a part to look at; stored tokens must be those of ``dvae``.
+
+    Raises RecipeError, DataError.
+    """
     text = str(recipe.data.get("source", ""))
     if not text:
         raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
     known = {name: value for name, value in recipe.data.items() if name not in OWN_DATA}
     table = {"captions": recipe.kind != "dvae", **known, "size": size, "seed": recipe.training.seed}
+    table |= {"codes": bool(dvae), "dvae": dvae}
     table["batch"] = recipe.training.batch // recipe.training.accumulate
     opened = open_data(text, from_table(DataOptions, table, "data"))
     return opened.train, opened.test
@@ -119,7 +123,7 @@ def sources(recipe: Recipe, size: int) -> tuple[Source, Source | None]:
 
 def _tokenizer(recipe: Recipe) -> dict[str, Any]:
     init = recipe.data.get("init")
-    taken = recipe.data.get("tokenizer") or (str(_part(str(init), recipe.kind)) if init else None)
+    taken = recipe.data.get("tokenizer") or (str(part_folder(str(init), recipe.kind)) if init else None)
     return {"taken_from": taken, "captions": int(recipe.data.get("tokenizer_captions", CAPTIONS))}
 
 
@@ -130,7 +134,7 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
         model = make()
     if recipe.data.get("init"):
         name = str(recipe.data["init"])
-        loaded = read_folder(_part(name, recipe.kind))
+        loaded = read_folder(part_folder(name, recipe.kind))
         if loaded.kind != recipe.kind:
             raise TrainingError(f"--init {name}: expected a {recipe.kind} model, got a {loaded.kind}")
         try:
@@ -141,7 +145,7 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
     return model
 
 
-def _part(name: str, kind: str) -> Path:
+def part_folder(name: str, kind: str) -> Path:
     """The folder of the model ``name``; the part ``kind`` of a painter; ``model/`` of a run."""
     folder = find_model(name)
     for place in (folder / "model", folder / kind):
@@ -159,7 +163,7 @@ def _frozen_dvae(recipe: Recipe, run: Path) -> Any:
         name = recipe.data.get("dvae")
         if not name:
             raise RecipeError("data.dvae: DALL·E needs image tokens; name a dVAE (--dvae MODEL or RUN)")
-        folder = _part(str(name), "dvae")
+        folder = part_folder(str(name), "dvae")
         if (folder / RECIPE).is_file():  # a run that is not finished: its weights so far
             export_run(folder, kept)
         else:
@@ -168,6 +172,11 @@ def _frozen_dvae(recipe: Recipe, run: Path) -> Any:
                 shutil.copytree(folder, copy, dirs_exist_ok=True)
     ranks.wait(f"{kept}: the first process copies the dVAE")
     return _expect_dvae(read_folder(kept), str(kept)).model
+
+
+def weights_hash(folder: Path) -> str:
+    """The hash by which stored image tokens know their dVAE: that of its weights' file."""
+    return sha256(folder / WEIGHTS)
 
 
 def _expect_dvae(loaded: Loaded, name: str) -> Loaded:

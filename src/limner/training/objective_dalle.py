@@ -14,6 +14,7 @@ from limner import ranks
 from limner.data.crops import Crop, pixels_of
 from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
+from limner.errors import DataError
 from limner.models.dalle.config import DALLEConfig
 from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, cross_entropies
 from limner.models.dalle.model import DALLE
@@ -57,7 +58,10 @@ class DALLECollate:
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
         rows = [self.row(p.caption, mixed(self.seed, position, 2)) for p, position in zip(pairs, positions)]
         batch = {"text": torch.from_numpy(np.concatenate(rows))}
-        if pairs[0].codes is not None:
+        stored = [p.codes is not None for p in pairs]
+        if any(stored) and not all(stored):
+            raise DataError("data: expected stored tokens or pictures, got a mixture of both; tokenize all or none")
+        if all(stored):
             batch["codes"] = torch.from_numpy(np.stack([np.asarray(p.codes) for p in pairs])).flatten(1).long()
         else:
             crops = [self.crop(p.picture, mixed(self.seed, position, 1)) for p, position in zip(pairs, positions)]

@@ -12,7 +12,7 @@ from limner.pictures.sheet import sheet
 CAPTIONS = (
     "a hedgehog wearing a red hat, yellow gloves, a blue shirt and green trousers",
     "a red boat to the right of a purple tree",
-    "一只戴着蓝色的帽子和粉色的手套的企鹅",
+    "a penguin wearing a blue hat and pink gloves",
     "three yellow hearts",
 )
 
@@ -21,7 +21,7 @@ def main(out: str = "strip.png", model: str = "storybook") -> Path:
     """Draw the strip and write it to ``out``."""
     painter = limner.load_painter(model)
     drawn = [painter.generate(caption, count=1, candidates=16, seed=1)[0] for caption in CAPTIONS]
-    strip = sheet([picture.image for picture in drawn], columns=len(drawn), captions=CAPTIONS, cell=192)
+    strip = sheet([picture.image for picture in drawn], columns=len(drawn), captions=CAPTIONS, cell=240)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     return save_png(strip, out, {"captions": list(CAPTIONS), "seed": 1, "candidates": 16, "model": model})
 

@@ -27,7 +27,7 @@ def sheet(
     """One RGB picture with ``images`` (PIL, or uint8 (H, W, 3)) in rows of ``columns``.
 
     ``cell`` is the side that each picture is scaled to fit (default: the largest among them, in pixels); ``captions``
-    stand below, broken into lines and cut after three. Raises InputError.
+    stand below, broken into lines and cut after five. Raises InputError.
     """
     if not images:
         raise InputError("sheet: expected at least one picture, got none")
@@ -65,7 +65,7 @@ def _fit(picture: Image.Image, side: int) -> Image.Image:
     return picture.convert("RGB").resize((width, height), method)
 
 
-def _lines(caption: str, width: int, letter: int, most: int = 3) -> list[str]:
+def _lines(caption: str, width: int, letter: int, most: int = 5) -> list[str]:
     """``caption`` in lines no wider than ``width`` pixels; what does not fit in ``most`` lines ends in "…"."""
     font = _font(letter, caption.isascii())
     # Chinese has no spaces to break at: any of its letters may end a line.

@@ -11,7 +11,7 @@ import pytest
 
 from limner.errors import InputError, ModelError
 from limner.looker import Looker
-from limner.looking.heads import Head, average, build_head, calibrated, load_head, save_head
+from limner.looking.heads import Head, average, build_head, calibrated, export_head, load_head, save_head
 from limner.looking.templates import IMAGENET, SUBSET, TEMPLATES, choose_templates, fill
 from limner.looking.towers import unit
 
@@ -81,6 +81,19 @@ def test_damaged_heads_are_refused(looker: Looker, tmp_path: Path) -> None:
     facts.write_text(json.dumps({key: value for key, value in table.items() if key != "scale"}))
     with pytest.raises(ModelError, match="scale"):
         load_head(tmp_path / "head")
+
+
+def test_exported_heads_give_the_same_logits(looker: Looker, tmp_path: Path) -> None:
+    head = looker.head(["a cat", "猫"])
+    export_head(head, tmp_path / "head.npz")
+    out = np.load(tmp_path / "head.npz")
+    features = looker.embed_texts(["a cube"])
+    np.testing.assert_allclose(
+        features @ out["weight"].T + out["bias"], head.scale * head.cosines(features), rtol=1e-5, atol=1e-5
+    )
+    assert out["labels"].tolist() == ["a cat", "猫"]
+    with pytest.raises(InputError, match="npz"):
+        export_head(head, tmp_path / "head.onnx")
 
 
 def test_average_is_an_ensemble(looker: Looker) -> None:

@@ -51,7 +51,10 @@ def classify(
     none_rate: Annotated[float, typer.Option(help="Share of such pictures that may still get a label.")] = 0.05,
     save_head: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--save-head", help="Keep the labels' rows (.safetensors and .json) for --head."),
+        typer.Option(
+            "--save-head",
+            help="Keep the labels' rows for --head (.safetensors and .json), or for other programs (FILE.npz).",
+        ),
     ] = None,
     head: Annotated[
         Optional[list[Path]],  # noqa: UP045
@@ -87,9 +90,10 @@ def classify(
     reading = Reading(exif=exif, fast=fast, threads=threads)
     chosen = _head(looker, named, templates or template, head, none, none_rate, reading)
     if save_head is not None:
+        from limner.looking.heads import export_head
         from limner.looking.heads import save_head as save
 
-        save(chosen, save_head)
+        (export_head if save_head.suffix == ".npz" else save)(chosen, save_head)
     with progress("looking", len(paths), quiet=quiet) as bar:
         found = looker.look(paths, reading=reading, each=bar.advance)
     broken = [b.reason for b in found.broken]

@@ -193,6 +193,21 @@ def save_head(head: Head, path: Path | str) -> tuple[Path, Path]:
     return weights, facts
 
 
+def export_head(head: Head, path: Path | str) -> Path:
+    """Write the head for other programs as NumPy's ``.npz``: logits are ``unit features @ weight.T + bias``.
+
+    ``weight`` float32 (K, E) has the scale in it, ``bias`` (K,), ``labels`` (K,). Raises InputError, FileError.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise InputError(f"{path}: expected a file name ending in .npz")
+    bias = np.full(len(head.labels), head.bias or 0.0, np.float32)
+    weight = (head.scale * head.weights).astype(np.float32)
+    return write_atomically(
+        path, lambda file: np.savez(file, weight=weight, bias=bias, labels=np.array(head.labels, dtype=np.str_))
+    )
+
+
 def load_head(path: Path | str, *, model: str | None = None) -> Head:
     """Read what ``save_head`` wrote. Raises ModelError: missing, damaged, of another ``model`` than the one given."""
     from safetensors import SafetensorError

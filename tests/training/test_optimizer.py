@@ -119,3 +119,12 @@ def test_the_average_is_its_definition() -> None:
     assert torch.allclose(net[0].weight, expected, rtol=1e-5)
     average.swap()
     assert torch.equal(net[0].weight, live)
+
+
+def test_a_cosine_may_end_before_the_run() -> None:
+    settings = TrainingSettings(
+        steps=300, batch=1, learning_rate=1.0, schedule="cosine", decay_steps=100, min_learning_rate=0.1
+    )
+    assert rate_share(settings, 0) == 1.0
+    assert rate_share(settings, 50) == pytest.approx(0.55)
+    assert rate_share(settings, 100) == rate_share(settings, 299) == pytest.approx(0.1)

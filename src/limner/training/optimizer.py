@@ -21,7 +21,8 @@ def rate_share(settings: TrainingSettings, step: int) -> float:
     floor = settings.min_learning_rate
     if step < settings.warmup_steps:
         return (step + 1) / (settings.warmup_steps + 1)
-    length = max(1, settings.steps - settings.warmup_steps)
+    # A cosine or a line may end before the run does (OpenAI's dVAE: after 1.2 of 3 million updates).
+    length = settings.decay_steps or max(1, settings.steps - settings.warmup_steps)
     done = min(1.0, (step - settings.warmup_steps) / length)
     if settings.schedule == "constant":
         return 1.0

@@ -29,8 +29,8 @@ class TrainingSettings:
 
     steps: updates of the weights. batch: pictures per update, of all processes together. accumulate: parts that a
     batch is computed in. learning_rate: the highest; reached after ``warmup_steps``, then by ``schedule`` down to
-    ``min_learning_rate`` times it; ``decay_steps`` is the length of the slope (0: all steps, a trapezoid's a fifth of the
-    steps). optimizer ``muon``: hidden matrices by Muon at ``muon_learning_rate`` times the rate, the rest by AdamW.
+    ``min_learning_rate`` times it; ``decay_steps`` is the length of that slope (0: all steps, for a trapezoid the last
+    fifth). optimizer ``muon``: hidden matrices by Muon at ``muon_learning_rate`` times the rate, the rest by AdamW.
     clip_norm: longest gradient (0: any). ema_decay: 0 keeps no average; updated every ``ema_every`` steps with
     decay to that power. precision: of the matrix products. caption_dropout: share of captions trained as empty (for
     guidance). bpe_dropout: share of merges left out. bad_share: of samples, before

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,9 +32,9 @@ class Picture:
     settings: SamplingSettings
     seed: int
     number: int
-    codes: Tensor = field(init=False)
+    codes: np.ndarray = field(init=False)
     done: int = field(default=0, init=False)
-    luck: Tensor = field(init=False)
+    luck: list[float] = field(init=False)
 
     @property
     def rows(self) -> int:
@@ -62,10 +63,10 @@ class Batch:
         assert sum(picture.rows for picture in pictures) <= self.free
         if not pictures:
             return
-        N, device = self.step.layout.image, self.step.device
+        N = self.step.layout.image
         for picture in pictures:
-            picture.codes = torch.zeros(N, dtype=torch.int64, device=device)
-            picture.luck = torch.from_numpy(uniforms(picture.seed, [picture.number], N)[0]).to(device)
+            picture.codes = np.zeros(N, dtype=np.int64)
+            picture.luck = uniforms(picture.seed, [picture.number], N)[0].tolist()
         first = torch.stack([_first_logits(picture) for picture in pictures])
         self._logits = torch.cat([self._logits.to(first), first]) if self.pictures else first
         self.pictures = [*self.pictures, *pictures]
@@ -90,11 +91,16 @@ class Batch:
         return whole
 
     def _choose(self) -> None:
-        tokens = torch.empty(len(self.pictures), dtype=torch.int64, device=self.step.device)
-        luck = torch.stack([picture.luck[picture.done] for picture in self.pictures])
-        for settings, places in self._by_settings().items():
-            tokens[places] = choose(self._logits[places], luck[places], settings)
-        for picture, token in zip(self.pictures, tokens.unbind(), strict=True):
+        device = self.step.device
+        luck = torch.tensor([picture.luck[picture.done] for picture in self.pictures], dtype=torch.float64).to(device)
+        groups = self._by_settings()
+        if len(groups) == 1:
+            tokens = choose(self._logits, luck, next(iter(groups)))
+        else:
+            tokens = torch.empty(len(self.pictures), dtype=torch.int64, device=device)
+            for settings, places in groups.items():
+                tokens[places] = choose(self._logits[places], luck[places], settings)
+        for picture, token in zip(self.pictures, tokens.tolist(), strict=True):
             picture.codes[picture.done] = token
             picture.done += 1
 
@@ -110,10 +116,11 @@ class Batch:
             return
         state = self._arranged()
         position = torch.tensor([picture.done - 1 for picture, _ in self._rows], device=self.step.device)
-        tokens = torch.stack([picture.codes[picture.done - 1] for picture, _ in self._rows])
+        tokens = torch.tensor([int(picture.codes[picture.done - 1]) for picture, _ in self._rows]).to(self.step.device)
         logits = self.step.advance(state, tokens, position)
         row_of = {(id(picture), empty): row for row, (picture, empty) in enumerate(self._rows)}
-        captioned = logits[[row_of[id(picture), False] for picture in self.pictures]]
+        order = [row_of[id(picture), False] for picture in self.pictures]
+        captioned = logits if order == list(range(len(logits))) else logits[order]
         for settings, places in self._by_settings().items():
             if settings.guidance != 1.0:
                 empties = logits[[row_of[id(self.pictures[place]), True] for place in places]]

@@ -103,7 +103,7 @@ class Scheduler:
             task.active.remove(picture)
             if not task.active and not task.pending:
                 self.tasks.remove(task)
-            task.drawn(picture.number, picture.codes.cpu().numpy())
+            task.drawn(picture.number, picture.codes)
         return True
 
     def _admit(self) -> None:
@@ -159,4 +159,4 @@ class Scheduler:
             if rest or rows not in task.rows or picture.done == len(picture.codes):
                 continue
             if task.row is not None and (task.shown is None or picture.number in task.shown):
-                task.row(picture.number, picture.codes.cpu().numpy().copy(), rows)
+                task.row(picture.number, picture.codes.copy(), rows)

@@ -67,7 +67,7 @@ function startLanguage() {
 
 async function begin() {
   const about = await get("/api/about");
-  $("about").textContent = [`limner ${about.version}`, about.draw?.model, about.look?.model].filter(Boolean).join(" · ");
+  $("about").textContent = [...new Set([`limner ${about.version}`, about.draw?.model, about.look?.model])].filter(Boolean).join(" · ");
   rooms.draw = startDraw(about, { run, tell });
   rooms.look = startLook(about, { run, tell });
   rooms.train = startTrain(about, { run, tell });

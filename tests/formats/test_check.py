@@ -48,7 +48,7 @@ DAMAGE: dict[str, tuple[Callable[[State], object], str]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damage_is_named(name: str) -> None:
     state = dict(random_clip(CONFIGS["openai"]).state_dict())
-    expected = expected_tensors(CONFIGS["openai"])
+    expected = expected_tensors("clip", CONFIGS["openai"])
     assert list(fit(state, expected, "x.pt")) == list(expected)
     damage, what = DAMAGE[name]
     damage(state)
@@ -62,7 +62,7 @@ def test_counts_of_a_batch_norm_may_be_absent() -> None:
     assert counts
     for key in counts:
         del state[key]
-    fitted = fit(state, expected_tensors(CONFIGS["resnet"]), "x")
+    fitted = fit(state, expected_tensors("clip", CONFIGS["resnet"]), "x")
     assert all(fitted[key].item() == 0 and not fitted[key].is_meta for key in counts)
 
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from clip_samples import CONFIGS, features, random_clip, written
+from clip_samples import CONFIGS, features, random_clip, small_tokenizer, written
 
 from limner.cli.main import main
-from limner.errors import FileError, ModelError
+from limner.errors import FileError, InputError, ModelError
 from limner.formats.detect import find_source, read_source
 from limner.formats.export import export_folder
-from limner.formats.import_model import import_model, self_check
-from limner.formats.imported import Options
-from limner.models.modelfolder import read_folder
+from limner.formats.import_model import at_resolution, build, import_model, self_check
+from limner.formats.imported import Imported, Options
+from limner.models.modelfolder import read_folder, write_folder
 from limner.text.clip_bytepairs import ClipBytePairs
 
 
@@ -89,7 +89,7 @@ def test_the_self_check_sees_a_difference(hf: Path, tmp_path: Path) -> None:
     assert self_check(imported, tmp_path / "out") == 0
     other = read_source(hf)
     other.state["visual.proj"] = -other.state["visual.proj"]
-    with pytest.raises(ModelError, match="features of the source"):
+    with pytest.raises(ModelError, match="answers of the source"):
         self_check(other, tmp_path / "out")
     assert imported.tokenizer is not None
     retyped = read_source(hf, Options(tokenizer="open_clip_whitespace"))
@@ -138,3 +138,34 @@ def test_the_commands(hf: Path, tmp_path: Path, capsys: Any) -> None:
     assert main(["import", str(tmp_path / "absent.pt"), str(tmp_path / "y")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert main(["import", str(hf)]) == 2
+
+
+@pytest.mark.parametrize(("name", "side"), [("openai", 48), ("resnet", 96), ("siglip", 56), ("gelu", 50)])
+def test_a_clip_at_another_resolution(name: str, side: int, tmp_path: Path) -> None:
+    config = CONFIGS[name]
+    imported = Imported("clip", config, random_clip(config).state_dict(), small_tokenizer())
+    other = at_resolution(imported, side)
+    assert other.config.size == other.config.pixels.size == (side, side)
+    assert other.config.pixels.mean == config.pixels.mean
+    pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert build(other).encode_image(pixels).isfinite().all()
+    write_folder(tmp_path / "x", kind="clip", config=other.config, state=other.state, facts=other.facts)
+    assert read_folder(tmp_path / "x").facts["trained_at"] == list(config.size)
+    if config.size == (32, 32):
+        assert at_resolution(imported, 32).config == config
+        # A picture that is one colour looks much the same at any size.
+        with torch.inference_mode():
+            small = build(imported).encode_image(torch.ones(1, 3, 32, 32))
+            large = build(other).encode_image(torch.ones(1, 3, side, side))
+        assert torch.cosine_similarity(small, large).item() > 0.9
+
+
+def test_sizes_that_cannot_be(tmp_path: Path) -> None:
+    config = CONFIGS["openai"]
+    imported = Imported("clip", config, random_clip(config).state_dict())
+    for side in (0, -5, 7, 10**9):
+        with pytest.raises(InputError, match="resolution"):
+            at_resolution(imported, side)
+    with pytest.raises(ModelError, match="got a dvae"):
+        at_resolution(Imported("dvae", None, {}), 32)

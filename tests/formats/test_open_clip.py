@@ -17,7 +17,7 @@ from limner.formats.detect import read_source
 from limner.formats.export import export_folder
 from limner.formats.import_model import build
 from limner.formats.imported import Options
-from limner.formats.open_clip import CONFIG, find_weights, resize_grid, resize_line
+from limner.formats.open_clip import CONFIG, find_weights, resize_line
 from limner.formats.open_clip_config import Described
 from limner.formats.read_json import Fields
 
@@ -113,15 +113,19 @@ def test_positions_of_another_size_are_resized(tmp_path: Path) -> None:
         assert build(imported).encode_image(torch.zeros(1, 3, 48, 56)).isfinite().all()
 
 
-def test_resizing_keeps_what_is_constant_or_linear() -> None:
-    table = torch.cat([torch.full((1, 3), 9.0), torch.arange(3.0).expand(16, 3)])
-    assert torch.allclose(resize_grid(table, (7, 5), "x")[1:], torch.arange(3.0).expand(35, 3), atol=1e-6)
-    assert torch.equal(resize_grid(table, (4, 4), "x"), table)
+def test_positions_of_a_caption_stay_a_line() -> None:
     line = torch.arange(8.0)[:, None].expand(8, 2)
     longer = resize_line(line, 16)
     assert torch.allclose(longer[1:-1].diff(dim=0), torch.full((13, 2), 0.5), atol=1e-5)
+
+
+def test_positions_that_are_no_square_are_not_resized(tmp_path: Path) -> None:
+    path, _ = folder(tmp_path)
+    state = load_file(path / WEIGHTS)
+    state["visual.positional_embedding"] = state["visual.positional_embedding"][:-2].contiguous()
+    save_file(state, path / WEIGHTS)
     with pytest.raises(ModelError, match="square"):
-        resize_grid(torch.zeros(12, 3), (4, 4), "x")
+        read_source(path)
 
 
 def test_the_default_activation_is_the_exact_gelu(tmp_path: Path) -> None:

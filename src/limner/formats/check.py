@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from limner.errors import ModelError
 
@@ -11,16 +11,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from limner.models.clip.config import CLIPConfig
 
-
-def expected_tensors(config: CLIPConfig) -> dict[str, Tensor]:
-    """The state dict that a CLIP of ``config`` has, without memory for the numbers (on the meta device)."""
-    from limner.models.clip.model import CLIP
+def expected_tensors(kind: str, config: Any) -> dict[str, Tensor]:
+    """The state dict that a model of ``kind`` has, without memory for its numbers (on the meta device)."""
+    from limner.models.modelfolder import classes
     from limner.models.outline import outline
 
     with outline():
-        return CLIP(config).state_dict()
+        return classes(kind)[1](config).state_dict()
 
 
 def fit(

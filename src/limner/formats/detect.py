@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import FileError, ModelError
-from limner.formats import huggingface, open_clip
+from limner.formats import huggingface, open_clip, openai_dvae
 from limner.formats.imported import Imported, Options
 from limner.formats.openai_clip import is_openai, read_openai
 from limner.formats.weights import Weights, read_weights
@@ -66,7 +66,12 @@ def _read_openai_file(path: Path, options: Options, weights: Weights | None = No
     )
 
 
+def _is_dvae(path: Path, options: Options) -> bool:
+    return openai_dvae.is_dvae(path)
+
+
 FORMATS: tuple[Format, ...] = (
+    Format("dvae", "OpenAI's encoder.pkl and decoder.pkl", _is_dvae, openai_dvae.read_dvae),
     Format("open_clip", "a folder of open_clip", _is_open_clip_folder, open_clip.read_folder),
     Format("hf", "a CLIPModel folder of transformers", _is_hf_folder, huggingface.read_folder),
     Format("", "a file of weights", _is_file, _read_file),

@@ -116,7 +116,7 @@ def read_folder(folder: Path, options: Options) -> Imported:
         raise ModelError(f"{folder}: expected weights beside config.json ({WEIGHTS[0]} or {WEIGHTS[2]}), found none")
     weights = read_weights(folder / name)
     state = TABLE.to_ours(weights.tensors, folder / name)
-    state = fit(state, expected_tensors(config), folder / name, TABLE.their_name)
+    state = fit(state, expected_tensors("clip", config), folder / name, TABLE.their_name)
     tokenizer, notes = _tokenizer(folder, config, options, version)
     text, vision = config.text.activation, config.vision.activation  # type: ignore[union-attr]
     activation = text if text == vision else {"vision": vision, "text": text}

@@ -94,7 +94,7 @@ def read_weights_of(weights: Weights, config_file: Path, options: Options) -> Im
     names = key_table(prefix="text." if described.custom_text else "", linear=config.text.projection_bias)
     state = names.to_ours(tensors, where)
     state = _as_loaded(state, config, where)
-    state = fit(state, expected_tensors(config), where, names.their_name)
+    state = fit(state, expected_tensors("clip", config), where, names.their_name)
     format_ = "open_clip training checkpoint" if "epoch" in weights.beside else "open_clip folder"
     facts = source_facts(format_, (*weights.files, config_file), described.activation, described.known_by)
     tokenizer, notes = described.tokenizer(config_file.parent)
@@ -129,6 +129,8 @@ def _into_custom_text(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _as_loaded(state: dict[str, Tensor], config: CLIPConfig, where: object) -> dict[str, Tensor]:
     import torch
 
+    from limner.models.clip.resize import resized_positions
+
     if config.logit_bias is not None and "logit_bias" not in state and "logit_scale" in state:
         state["logit_bias"] = torch.zeros_like(state["logit_scale"])
     if isinstance(config.vision, ViTConfig):
@@ -136,26 +138,18 @@ def _as_loaded(state: dict[str, Tensor], config: CLIPConfig, where: object) -> d
         name = "visual.positional_embedding"
         table = state.get(name)
         if table is not None and table.ndim == 2 and len(table) not in (rows, 0, 1):
-            state[name] = resize_grid(table, config.grid, where)
+            state[name] = resized_positions(table, _square(len(table) - 1, where), config.grid)
     table = state.get("positional_embedding")
     if table is not None and table.ndim == 2 and len(table) not in (config.text.context, 0):
         state["positional_embedding"] = resize_line(table, config.text.context)
     return state
 
 
-def resize_grid(table: Tensor, grid: tuple[int, int], where: object) -> Tensor:
-    """Positions of a square of patches and the class token before them, (1 + R · R, D), for another grid: bicubic with
-    antialiasing, the class token's row kept (open_clip). Raises ModelError where the patches are no square.
-    """
-    import torch
-    from torch.nn import functional as F
-
-    side = math.isqrt(len(table) - 1)
-    if side * side != len(table) - 1:
-        raise ModelError(f"{where}: expected positions of a square of patches to resize, got {len(table)} rows")
-    first, patches = table[:1].float(), table[1:].float().T.reshape(1, -1, side, side)  # 1, D, R, R
-    patches = F.interpolate(patches, size=grid, mode="bicubic", antialias=True, align_corners=False)
-    return torch.cat([first, patches.flatten(2)[0].T], dim=0).to(table.dtype)
+def _square(cells: int, where: object) -> tuple[int, int]:
+    side = math.isqrt(cells)
+    if side * side != cells:
+        raise ModelError(f"{where}: expected positions of a square of patches to resize, got {cells} and one")
+    return side, side
 
 
 def resize_line(table: Tensor, length: int) -> Tensor:

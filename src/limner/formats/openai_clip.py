@@ -54,7 +54,7 @@ def read_openai(weights: Weights, options: Options) -> Imported:
     activation, known_by = _activation(weights, options, where)
     state = TABLE.to_ours(weights.tensors, where)
     config = infer_config(state, activation, where)
-    state = fit(state, expected_tensors(config), where)
+    state = fit(state, expected_tensors("clip", config), where)
     published = config.text.vocabulary == PUBLISHED_VOCABULARY
     tokenizer = ClipBytePairs.published(options.tokenizer or "openai") if published else None
     notes = () if published else (no_tokenizer(config.text.vocabulary),)

@@ -25,6 +25,14 @@ limner export "$runs/dvae" "$painter/dvae" --half
 limner export "$runs/dalle" "$painter/dalle" --half
 limner export "$runs/clip_near" "$painter/clip" --half
 
+# How it draws unless told otherwise: guidance and temperature that drew most right pictures.
+python - "$painter/dalle/config.json" <<'PYTHON'
+import json, sys
+config = json.load(open(sys.argv[1]))
+config["facts"]["sampling"] = {"temperature": 0.7, "guidance": 2.0}
+json.dump(config, open(sys.argv[1], "w"), indent=2, ensure_ascii=False)
+PYTHON
+
 # What it can.
 limner evaluate composition --calibrate --model "$painter"
 limner evaluate composition --model "$painter" --prompts-per-task 50 --candidates 16 --out "$runs/report"

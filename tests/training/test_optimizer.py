@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from limner.errors import TrainingError
-from limner.training.optimizer import Average, Optimizer, hidden_matrices, rate_share
+from limner.errors import RecipeError, TrainingError
+from limner.training.optimizer import Average, Optimizer, freeze, hidden_matrices, rate_share
 from limner.training.recipe import TrainingSettings
 
 SETTINGS = TrainingSettings(steps=100, batch=1, learning_rate=0.1, warmup_steps=10, min_learning_rate=0.1)
@@ -128,3 +128,11 @@ def test_a_cosine_may_end_before_the_run() -> None:
     assert rate_share(settings, 0) == 1.0
     assert rate_share(settings, 50) == pytest.approx(0.55)
     assert rate_share(settings, 100) == rate_share(settings, 299) == pytest.approx(0.1)
+
+
+def test_frozen_parts_stay_and_misspelt_ones_are_named() -> None:
+    net = Net()
+    freeze(net, ["inner"])
+    assert set(Optimizer(net, SETTINGS).parameters) == {"embedding.weight", "head.weight", "head.bias"}
+    with pytest.raises(RecipeError, match="no weight begins with 'iner'; the model has embedding, head, inner"):
+        freeze(net, ["iner"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 import torch
 
 from limner.errors import LimnerError
+from limner.files import sha256
 from limner.models.modelfolder import read_folder
 from limner.training import checkpoint
 from limner.training.journal import read_journal
@@ -175,3 +179,33 @@ def test_recomputed_blocks_change_nothing_but_memory(kind: str, tmp_path: Path) 
         resolved = recipe(kind, tmp_path, recompute=recompute, sample_every="0")
         train(resolved, tmp_path / recompute, device="cpu", quiet=True)
     compare(tmp_path / "false", tmp_path / "true")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["dvae", "dalle"])
+def test_compiled_blocks_train_as_written_ones(kind: str, tmp_path: Path) -> None:
+    if kind == "dalle":
+        a_dvae(tmp_path)
+    for compiled in ("off", "on"):
+        small = {"model.attention": '["full"]', "model.last": "full", "model.layers": "2"} if kind == "dalle" else {}
+        resolved = recipe(kind, tmp_path, compile=f'"{compiled}"', steps="2", sample_every="0", **small)
+        train(resolved, tmp_path / compiled, device="cpu", quiet=True)
+    compare(tmp_path / "off", tmp_path / "on", tolerance=1e-4)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_command_and_starts_it_again(tmp_path: Path) -> None:
+    """``torchrun --max-restarts`` carries on after one of two processes is killed, to an unbroken run's weights."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    limner = ["-m", "limner", "train", "clip", "--recipe", "clip_debug", "--data", "storybook", "--threads", "1"]
+    limner += ["--steps", "60", "--checkpoint-every", "5", "--set", "data.tokenizer_captions=100", "--set", "workers=0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run([*command, *limner, "--out", str(whole)], check=True, timeout=300, capture_output=True)
+    run = subprocess.Popen([*command, "--max-restarts", "2", *limner, "--out", str(broken)], stderr=subprocess.PIPE)
+    end = time.monotonic() + 200
+    while not checkpoint.steps(broken) and time.monotonic() < end:
+        time.sleep(0.01)
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    assert run.wait(300) == 0
+    assert sha256(whole / "model/model.safetensors") == sha256(broken / "model/model.safetensors")

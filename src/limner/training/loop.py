@@ -30,7 +30,7 @@ from limner.training import parallel
 from limner.training.build import Built
 from limner.training.checkpoint import load_checkpoint, save_checkpoint, steps
 from limner.training.journal import Journal
-from limner.training.optimizer import Average, Optimizer, rate_share
+from limner.training.optimizer import Average, Optimizer, freeze, rate_share
 from limner.training.recipe import TrainingSettings
 from limner.training.tally import Tally, opening_record
 from limner.training.watch import find_unstable_layer
@@ -56,8 +56,12 @@ class Loop:
         model = self.objective.model.to(device).train()
         if ranks.world() == 1 and device.type in ("cpu", "cuda"):  # shards are plain rows
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        freeze(model, settings.freeze)
         if settings.recompute:
             parallel.recompute_blocks(model)
+        if settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda"):
+            for block in parallel.blocks(model):  # what repeats, so that compiling takes seconds and not minutes
+                block.compile()
         self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)

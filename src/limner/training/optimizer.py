@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
 
-from limner.errors import TrainingError, expected
+from limner.errors import RecipeError, TrainingError, expected
 from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
@@ -118,6 +118,17 @@ class Optimizer:
                                 expected(f"optimizer state of {name}", tuple(p.shape), tuple(tensor.shape))
                             )
                     optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
+
+
+def freeze(model: nn.Module, beginnings: Sequence[str]) -> None:
+    """Keep the weights whose names begin so as they are. Raises RecipeError where a beginning fits none."""
+    for beginning in beginnings:
+        frozen = [p for name, p in model.named_parameters() if name.startswith(beginning)]
+        if not frozen:
+            some = ", ".join(sorted({name.split(".")[0] for name, _ in model.named_parameters()}))
+            raise RecipeError(f"training.freeze: no weight begins with {beginning!r}; the model has {some}")
+        for parameter in frozen:
+            parameter.requires_grad_(False)
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:

@@ -35,7 +35,8 @@ class TrainingSettings:
     decay to that power. precision: of the matrix products. caption_dropout: share of captions trained as empty (for
     guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
     the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that stay. workers: processes
-    that draw and decode ahead. threads: 0 is all cores. recompute: blocks keep their input only and are computed
+    that draw and decode ahead. threads: 0 is all cores. freeze: beginnings of names of weights
+    that stay as they are. recompute: blocks keep their input only and are computed
     again for the gradient. compile: ``auto`` is on CUDA alone.
     """
 
@@ -66,6 +67,7 @@ class TrainingSettings:
     keep: int = 2
     workers: int = 1
     threads: int = 0
+    freeze: tuple[str, ...] = ()
     recompute: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
 

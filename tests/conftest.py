@@ -17,7 +17,7 @@ OTHER_ENGINES = ("tests/engines/", "tests/test_looker.py", "tests/formats/test_o
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # OpenVINO's thread pools outlive their tests, and a training run that forks in such a process crashes: they go last.
+    # OpenVINO's thread pools outlive their tests, and training that forks in such a process crashes: they go last.
     items.sort(key=lambda item: item.nodeid.startswith(OTHER_ENGINES))
 
 

@@ -52,7 +52,7 @@ def tiny_painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dvae = DVAEConfig(resolution=16, vocabulary=16, hidden=8, blocks=1, decoder_input=8)
     dalle = DALLEConfig(
         text_vocabulary=ids,
-        text_length=48,
+        text_length=96,
         image_vocabulary=16,
         rows=dvae.rows,
         columns=dvae.columns,
@@ -60,7 +60,7 @@ def tiny_painter(tmp_path_factory: pytest.TempPathFactory) -> Path:
         layers=2,
         heads=2,
     )
-    text = TextConfig(vocabulary=ids + 2, context=50, width=32, layers=1, heads=2)
+    text = TextConfig(vocabulary=ids + 2, context=98, width=32, layers=1, heads=2)
     clip = CLIPConfig(embedding=16, resolution=16, vision=ViTConfig(1, 32, 8, heads=2), text=text)
     folder = tmp_path_factory.mktemp("painter")
     with torch.random.fork_rng(devices=[]):

@@ -63,5 +63,5 @@ def test_generate_then_classify(limner: Callable[..., Any], tiny_painter: Path, 
 def test_bad_requests_leave_nothing(refused: Callable[..., str], tiny_painter: Path, tmp_path: Path) -> None:
     assert "caption" in refused("generate", " ", "--model", tiny_painter)
     assert "known:" in refused("generate", "a cube", "--model", "nothing")
-    assert "at most 48 tokens" in refused("generate", "cube " * 99, "--model", tiny_painter)
+    assert "at most 96 tokens" in refused("generate", "cube " * 99, "--model", tiny_painter)
     assert list(tmp_path.iterdir()) == []

@@ -77,7 +77,12 @@ def test_no_permission(refused: Callable[..., str], tmp_path: Path) -> None:
 def test_interrupted_is_130(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "recipe.toml")  # reading it waits for ever
     process = subprocess.Popen(
-        [sys.executable, "-m", "limner", "plan", "recipe.toml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "limner", "plan", "recipe.toml"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Shells start what runs in the background with SIGINT ignored, and this test may be among it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not waits_for_pipe(process.pid) and time.monotonic() < deadline:

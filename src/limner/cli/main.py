@@ -51,6 +51,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "data": {
         "check": Entry("data:check", "Count a data set's pairs and name what is broken."),
+        "tokenize": Entry("tokenize:tokenize", "Compute image tokens once and store them."),
     },
     "plan": Entry("plan:plan", "What a recipe needs: parameters, memory, operations."),
     "info": Entry("info:info", "What a picture, a model or a run says about itself."),

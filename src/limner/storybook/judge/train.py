@@ -77,13 +77,13 @@ def namer_loss(eyes: Eyes, batch: Batch, chance: Generator) -> tuple[Tensor, Ten
     return losses[0] + losses[1] + 1.5 * torch.stack(losses[2:]).sum(), right
 
 
-def train(run: Path, settings: Settings, minutes: float, first: Eyes | None = None) -> Eyes:
+def train(run: Path, settings: Settings, minutes: float, first: Judge | None = None) -> Eyes:
     """Learn until ``steps`` or ``minutes`` are over, from ``first`` or from nothing.
 
     The run's folder keeps what is needed to go on.
     """
     torch.manual_seed(settings.seed)
-    eyes = (first or Eyes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    eyes = (first.eyes if first else Eyes()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     mean = torch.optim.swa_utils.AveragedModel(
         eyes, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema), use_buffers=True
     )
@@ -91,6 +91,7 @@ def train(run: Path, settings: Settings, minutes: float, first: Eyes | None = No
     others = [p for p in eyes.parameters() if p.ndim <= 1]
     groups = [{"params": weights, "weight_decay": settings.decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98))
+    facts = asdict(settings) | {"before": first.facts if first else None}
     saved, start = run / "state.pt", 0
     if saved.exists():
         state = torch.load(saved, weights_only=True)
@@ -124,7 +125,7 @@ def train(run: Path, settings: Settings, minutes: float, first: Eyes | None = No
             if (step + 1) % 250 == 0 or last:
                 parts = {"eyes": eyes.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict()}
                 write_atomically(saved, partial(torch.save, {"step": step + 1, **parts}))
-                save(mean.module, run / "judge.safetensors", Thresholds(), {"steps": step + 1, **asdict(settings)})
+                save(mean.module, run / "judge.safetensors", Thresholds(), facts | {"steps": step + 1})
             if last:
                 break
     assert isinstance(mean.module, Eyes)
@@ -154,7 +155,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    first = Judge.load(options.init).eyes if options.init else None
+    first = Judge.load(options.init) if options.init else None
     train(make_folder(options.run), Settings(steps=options.steps, rate=options.rate), options.minutes, first)
 
 

@@ -82,7 +82,10 @@ def train_in_child(resolved: Recipe, run: Path, kill_at: int | None = None, dela
         return True
     time.sleep(delay)
     assert child.pid is not None
-    os.killpg(child.pid, signal.SIGKILL)
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has no group of its own yet, or is done already
+        child.kill()
     child.join(30)
     return False
 

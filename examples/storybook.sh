@@ -7,7 +7,7 @@ runs="${1:-runs}"
 painter="$runs/painter"
 
 # What judges pictures, learned from drawn scenes alone.
-python -m limner.storybook.judge.train "$runs/judge" --minutes 90
+python -m limner.storybook.judge.train "$runs/judge" --steps 2500
 
 # Pictures as 8 x 8 codes.
 limner train dvae --recipe dvae_storybook --out "$runs/dvae" --resume

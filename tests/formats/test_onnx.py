@@ -9,7 +9,7 @@ import pytest
 import torch
 from clip_samples import CONFIGS, inputs, written
 
-from limner.errors import FileError
+from limner.errors import FileError, ModelError
 
 ort = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
@@ -41,3 +41,13 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     written(tmp_path / "model", "openai")
     with pytest.raises(FileError, match="choose another place"):
         export_onnx(tmp_path / "model", tmp_path / "model")
+
+
+def test_a_tower_that_no_file_can_hold_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from limner.formats import onnx
+
+    written(tmp_path / "model", "openai")
+    monkeypatch.setattr(onnx, "LARGEST", 1000)
+    with pytest.raises(ModelError, match="at most 1000 bytes"):
+        onnx.export_onnx(tmp_path / "model", tmp_path / "onnx")
+    assert not (tmp_path / "onnx").exists()

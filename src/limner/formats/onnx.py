@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 VISION, TEXT = "vision.onnx", "text.onnx"
 OPSET = 17
+LARGEST = 2_000_000_000
+"""Bytes of one graph: a file of protocol buffers ends at 2 GiB."""
 TOLERANCE = 1e-4
 """Largest difference of a normalised feature, onnxruntime against torch."""
 
@@ -91,6 +93,7 @@ class _Tower(nn.Module):
 
 
 def _graph(tower: _Tower, example: Tensor, name: str) -> bytes:
+    _check_size(tower)
     buffer = io.BytesIO()
     axes = {name: {0: "batch"}, "features": {0: "batch"}}
     try:
@@ -109,6 +112,15 @@ def _graph(tower: _Tower, example: Tensor, name: str) -> bytes:
     except ImportError as error:
         raise MissingExtra(f"export to onnx: expected the package {error.name}; pip install 'limner[onnx]'") from error
     return buffer.getvalue()
+
+
+def _check_size(tower: _Tower) -> None:
+    # The module holds both towers, of which the graph takes one; the larger decides.
+    parts: dict[bool, int] = {True: 0, False: 0}
+    for key, tensor in tower.clip.state_dict().items():
+        parts[key.startswith("visual.")] += tensor.nbytes
+    if max(parts.values()) > LARGEST:
+        raise ModelError(f"export to onnx: expected towers of at most {LARGEST} bytes, got {max(parts.values())}")
 
 
 def _check(name: str, graph: bytes, loaded: Loaded) -> float:

@@ -151,7 +151,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 def test_paths_in_documents_exist(path: Path) -> None:
     """Paths from the root (`src/…`, `tests/…`), and names in a tree drawn under ``src/limner/``."""
     text = path.read_text(encoding="utf-8")
-    tops = "src|tests|docs|benchmarks|examples|runs"
+    tops = "src|tests|docs|benchmarks|examples"
     for found in re.findall(rf"(?<![\w/.-])(?:{tops})/[\w./-]*[\w/]", text):
         assert (ROOT / found).exists(), f"{path.name} names {found}"
     existing = [str(p.relative_to(ROOT)) + ("/" if p.is_dir() else "") for p in SOURCE.rglob("*")]

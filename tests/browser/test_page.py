@@ -13,6 +13,7 @@ from PIL import Image
 
 pytest.importorskip("selenium")
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -36,7 +37,9 @@ class Page:
         return self
 
     def until(self, condition: Any) -> Any:
-        return WebDriverWait(self.driver, SECONDS, poll_frequency=0.05).until(lambda driver: condition())
+        return WebDriverWait(
+            self.driver, SECONDS, poll_frequency=0.05, ignored_exceptions=[StaleElementReferenceException]
+        ).until(lambda driver: condition())
 
     def idle(self) -> None:
         self.until(lambda: self.driver.execute_script("return document.body.dataset.state") == "idle")
@@ -215,8 +218,8 @@ def test_searches_the_folder(page, a_picture: Path):
     page.until(lambda: len(page.all("#hits button")) == 6)
     page.idle()
     assert "6 of 6" in page["search-status"].text
-    page.all("#hits button")[5].click()  # more like this one
     wanted = page.all("#hits img")[5].get_attribute("alt")
+    page.all("#hits button")[5].click()  # more like this one
     page.until(lambda: page.all("#hits img") and page.all("#hits img")[0].get_attribute("alt") == wanted)
     assert not page.errors()
 

@@ -53,9 +53,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def train_together(world: int, resolved: Recipe, run: Path, before: Any = None) -> list[str]:
-    """Train in ``world`` processes; their errors' lines ("" where there is none), in rank order."""
-    port = free_port()
+def train_together(
+    world: int, resolved: Recipe, run: Path, before: Any = None, port: int = 0, more: dict[str, str] | None = None
+) -> list[str]:
+    """Train in ``world`` processes; their errors' lines ("" where there is none), in rank order.
+
+    port: where a store stands already, as torchrun's does. more: of the environment.
+    """
+    port = port or free_port()
     answers = multiprocessing.get_context("fork").SimpleQueue()
 
     def work(rank: int) -> None:
@@ -65,6 +70,7 @@ def train_together(world: int, resolved: Recipe, run: Path, before: Any = None) 
             "WORLD_SIZE": str(world),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
+            **(more or {}),
         }
         torch.set_num_threads(1)
         try:
@@ -193,19 +199,45 @@ def test_compiled_blocks_train_as_written_ones(kind: str, tmp_path: Path) -> Non
     compare(tmp_path / "off", tmp_path / "on", tolerance=1e-4)
 
 
+def test_a_restart_meets_its_own_processes_and_not_those_before(tmp_path: Path) -> None:
+    """torchrun keeps one store over restarts; in it stand the addresses of processes that are gone."""
+    host = "from torch.distributed import TCPStore as S; s = S('127.0.0.1', 0, None, True, wait_for_workers=False)"
+    agent = subprocess.Popen(
+        [sys.executable, "-c", f"{host}; print(s.port, flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+    def late(rank: int) -> None:  # so that the other one looks for an address before there is a new one
+        time.sleep(2.0 * (rank == 0))
+
+    try:
+        assert agent.stdout is not None
+        port, started = int(agent.stdout.readline()), {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+        few = recipe("clip", tmp_path, steps="2", schedule='"constant"')
+        assert train_together(2, few, tmp_path / "run", port=port, more=started) == ["", ""]
+        started |= {"TORCHELASTIC_RESTART_COUNT": "1"}
+        more = recipe("clip", tmp_path, schedule='"constant"')
+        assert train_together(2, more, tmp_path / "run", late, port=port, more=started) == ["", ""]
+    finally:
+        agent.kill()
+
+
 @pytest.mark.slow
 def test_torchrun_starts_the_command_and_starts_it_again(tmp_path: Path) -> None:
     """``torchrun --max-restarts`` carries on after one of two processes is killed, to an unbroken run's weights."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     limner = ["-m", "limner", "train", "clip", "--recipe", "clip_debug", "--data", "storybook", "--threads", "1"]
     limner += ["--steps", "60", "--checkpoint-every", "5", "--set", "data.tokenizer_captions=100", "--set", "workers=0"]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole, broken, said = tmp_path / "whole", tmp_path / "broken", tmp_path / "stderr"
     subprocess.run([*command, *limner, "--out", str(whole)], check=True, timeout=300, capture_output=True)
-    run = subprocess.Popen([*command, "--max-restarts", "2", *limner, "--out", str(broken)], stderr=subprocess.PIPE)
+    with open(said, "wb") as stderr:
+        run = subprocess.Popen([*command, "--max-restarts", "1", *limner, "--out", str(broken)], stderr=stderr)
     end = time.monotonic() + 200
-    while not checkpoint.steps(broken) and time.monotonic() < end:
+    while not checkpoint.steps(broken) and run.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-    os.kill(int(children[-1]), signal.SIGKILL)
-    assert run.wait(300) == 0
+    worker = next(child for child in children if str(broken) in Path(f"/proc/{child}/cmdline").read_text())
+    os.kill(int(worker), signal.SIGKILL)
+    assert run.wait(300) == 0, said.read_text()
     assert sha256(whole / "model/model.safetensors") == sha256(broken / "model/model.safetensors")

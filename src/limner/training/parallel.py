@@ -35,7 +35,19 @@ def connected(device: torch.device, patience: float = PATIENCE) -> Iterator[None
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(seconds=patience))
+    try:
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=_store(timedelta(seconds=patience)),
+            rank=ranks.rank(),
+            world_size=ranks.world(),
+            timeout=timedelta(seconds=patience),
+        )
+    except (RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"process {ranks.rank()} of {ranks.world()}: expected to meet the others at MASTER_ADDR:MASTER_PORT within "
+            f"{patience:.0f} s, got {str(error).splitlines()[0][:160]!r}; start all processes with torchrun"
+        ) from error
     try:
         yield
     except (RuntimeError, dist.DistBackendError) as error:
@@ -50,6 +62,20 @@ def connected(device: torch.device, patience: float = PATIENCE) -> Iterator[None
             dist.destroy_process_group()
 
 
+def _store(patience: timedelta) -> Any:
+    """Where the processes of this start find each other.
+
+    torchrun's store outlives a restart, and with it the addresses of the processes before: whoever reads one of those
+    calls a dead process. Each start therefore has names of its own.
+    """
+    import torch.distributed as dist
+    from torch.distributed.rendezvous import rendezvous
+
+    store, _, _ = next(rendezvous("env://", timeout=patience))
+    store.set_timeout(patience)
+    return dist.PrefixStore(f"limner/{ranks.world()}/{_restarts()}", store)
+
+
 def _lost(error: BaseException) -> bool:
     words = ("connection", "peer", "timed out", "timeout", "nccl", "gloo", "broken pipe", "socket")
     return any(word in str(error).lower() for word in words)
@@ -60,7 +86,7 @@ def _missing() -> str:
     import torch.distributed as dist
 
     store = dist.distributed_c10d._get_default_store()
-    me = f"limner-left-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    me = "limner-left"
     gone = []
     try:
         store.set(f"{me}-{ranks.rank()}", "here")
@@ -76,7 +102,11 @@ def _missing() -> str:
 
 def restarted() -> bool:
     """Whether ``torchrun --max-restarts`` has started this run again: it then goes on as with --resume."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def shard(model: nn.Module, device: torch.device, precision: str, methods: Sequence[str] = ()) -> nn.Module:

@@ -110,6 +110,7 @@ def test_bodies_over_the_limit(http):
 
 def bomb() -> bytes:
     """A PNG of a few bytes that claims 60,000 × 60,000 pixels."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 

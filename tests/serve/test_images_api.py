@@ -46,7 +46,12 @@ def test_generate_gives_what_the_painter_draws(client, painter):
 def test_settings_arrive(client, painter):
     own = {"seed": 3, "candidates": 2, "temperature": 0.5, "guidance": 2.0, "top_k": 4, "top_p": 0.9}
     answer = client.images.generate(
-        prompt="一只红色的猫", n=2, size="256x256", response_format="url", model="dall-e-2", quality="hd",
+        prompt="一只红色的猫",
+        n=2,
+        size="256x256",
+        response_format="url",
+        model="dall-e-2",
+        quality="hd",
         extra_body=own,
     )
     assert answer.model_extra["ignored"] == ["quality"]

@@ -48,4 +48,3 @@ def test_document(served, method, path, valid):
         case.call_and_validate(checks=TRUE if valid else FALSE, timeout=30)
 
     ask()
-

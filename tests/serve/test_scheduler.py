@@ -9,7 +9,7 @@ from tests.sampling.conftest import small_dalle
 
 from limner.sampling.generate import Candidate, draw_codes
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import TokenStep
+from limner.sampling.step import State, TokenStep
 from limner.serve.engine import Busy, Engine, Stopping
 from limner.serve.scheduler import Scheduler, Task
 
@@ -141,6 +141,40 @@ def test_who_goes_away_frees_its_rows_at_once(step: TokenStep) -> None:
     run(scheduler, {})
     assert len(waits.codes) == 4
     assert not gone.codes
+
+
+def test_rows_of_who_has_left_are_taken_over_or_given_up(step: TokenStep) -> None:
+    """Moving rows costs as much as a step: it is only done where rows are missing, or empty ones have cost a step."""
+    sizes: list[int] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            return getattr(step, name)
+
+        def advance(self, state: State, tokens: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(tokens))
+            assert state.rows == len(tokens)
+            return step.advance(state, tokens, position)
+
+    scheduler = Scheduler(Counting(), ids_of(step, 0), rows=16)  # type: ignore[arg-type]
+    first, leaves = Asked(step, 1, GUIDED, 1, 4), Asked(step, 2, PLAIN, 2, 4)
+    for one in (first, leaves):
+        scheduler.submit(one.task)
+    scheduler.tick()
+    assert sizes == [12]
+    scheduler.cancel(leaves.task)
+    scheduler.tick()
+    comes = Asked(step, 3, PLAIN, 3, 4)
+    scheduler.submit(comes.task)
+    scheduler.tick()
+    assert sizes == [12, 12, 12]  # the four rows had a new owner
+    scheduler.cancel(comes.task)
+    for _ in range(5):
+        scheduler.tick()
+    assert sizes[3:] == [12, 12, 8, 8, 8]  # a third of the rows was idle for three steps in all
+    run(scheduler, {})
+    for one in (first,):
+        assert all(np.array_equal(codes, one.alone(number)) for number, codes in one.codes.items())
 
 
 def test_a_caption_that_cannot_be_read_ends_its_own_request_only(step: TokenStep) -> None:

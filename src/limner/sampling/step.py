@@ -21,7 +21,8 @@ from limner.models.block import Block
 from limner.models.dalle import DALLE
 from limner.models.positions import Rotation, rotate
 from limner.sampling.cache import Position, Shape, Store, make_store
-from limner.sampling.linear import FLOAT32, Linear, Precision, least_rows, steady_multiple
+from limner.sampling.captions import Captions, same_bits_in_pieces
+from limner.sampling.linear import FLOAT32, MOST_ROWS, Linear, Precision, least_rows, steady_multiple
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class Span(NamedTuple):
 
 @dataclass
 class State:
-    """What a batch remembers: the spans of its rows, and every layer's store."""
+    """What a batch remembers: the spans of its rows, every layer's store, and the spans' captions side by side."""
 
     spans: list[Span]
     stores: list[Store]
     rows: int
+    captions: Captions | None = None
 
     def reorder(self, rows: Tensor) -> None:
         """Row i goes on from what row ``rows[i]`` was, int64 (rows,); the spans stay, so keep within them."""
@@ -163,8 +165,9 @@ class TokenStep:
                 position = F.pad(position, (0, state.rows - asked))
         x = F.embedding(tokens, self.table) + self.places[position]
         turn = None if self.turn is None else Rotation(self.turn.cos[position], self.turn.sin[position])
+        captions = self._captions(state)
         for number, (layer, store) in enumerate(zip(self.layers, state.stores, strict=True)):
-            x += layer.finish(self._attend(layer, number, state.spans, store, x, position, turn))
+            x += layer.finish(self._attend(layer, number, captions, store, x, position, turn))
             x += layer.contract(layer.activation(layer.expand(layer.norm_2(x))))
         return self.head(self.norm(x))[:asked]
 
@@ -172,7 +175,7 @@ class TokenStep:
         self,
         layer: _Layer,
         number: int,
-        spans: list[Span],
+        captions: Captions | Context,
         store: Store,
         x: Tensor,
         position: Position,
@@ -195,21 +198,31 @@ class TokenStep:
         ).view(self.heads, B, slots)
         if bias is not None:
             image += bias
-        text = self._by_span(q, spans, number, _text_scores)[..., :L]
+        if isinstance(captions, Captions):
+            text = captions.scores(q, number)[..., :L]
+        else:
+            text = self._text_product(q, captions.text_keys[number])[..., :L]
         weights = torch.softmax(torch.cat([text, image], dim=-1), dim=-1)
         out = torch.bmm(
             weights[..., L:].reshape(-1, 1, slots), values.reshape(-1, slots, self.head_width)
         ).view(self.heads, B, self.head_width)  # fmt: skip
-        out += self._by_span(weights[..., :L], spans, number, _text_values)[..., : self.head_width]
+        if isinstance(captions, Captions):
+            out += captions.values(weights[..., :L], number)[..., : self.head_width]
+        else:
+            out += self._text_product(weights[..., :L], captions.text_values[number])[..., : self.head_width]
         # (H, B, K) → (B, D)
         return out.transpose(0, 1).reshape(B, D)
 
-    def _by_span(self, rows: Tensor, spans: list[Span], layer: int, side: Callable[[Context, int], Tensor]) -> Tensor:
-        """(H, B, ·) × each span's (H, ·, ·) of ``layer``."""
-        if len(spans) == 1:
-            return self._text_product(rows, side(spans[0].context, layer))
-        parts = [self._text_product(rows[:, start:stop], side(context, layer)) for context, start, stop in spans]
-        return torch.cat(parts, dim=1)
+    def _captions(self, state: State) -> Captions | Context:
+        """The captions of the batch; where there is only one, that one."""
+        one = state.spans[0].context
+        if all(span.context is one for span in state.spans):
+            return one
+        if state.captions is None:
+            state.captions = Captions(self.text_rows)
+        if state.captions.spans is not state.spans:
+            state.captions.arrange(state.spans)
+        return state.captions
 
     def _text_product(self, rows: Tensor, matrix: Tensor) -> Tensor:
         count = rows.shape[1]
@@ -223,7 +236,10 @@ class TokenStep:
         needed = []
         for inner, outer in sizes:
             matrix = _fill_up(torch.randn(self.heads, inner, outer, generator=generator)).to(self.device)
-            needed.append(steady_multiple(_read_by(matrix), inner))
+            rows = steady_multiple(_read_by(matrix), inner)
+            while rows < MOST_ROWS and not same_bits_in_pieces(matrix, inner, rows):
+                rows *= 2
+            needed.append(rows)
         return max(needed)
 
 
@@ -235,14 +251,6 @@ def _fill_up(matrix: Tensor) -> Tensor:
 def _read_by(matrix: Tensor) -> Linear:
     # (B, I) → (B, H, O), every head reading the same row
     return lambda x: torch.bmm(x.expand(len(matrix), -1, -1), matrix).transpose(0, 1)
-
-
-def _text_scores(context: Context, layer: int) -> Tensor:
-    return context.text_keys[layer]
-
-
-def _text_values(context: Context, layer: int) -> Tensor:
-    return context.text_values[layer]
 
 
 def _blocks(model: DALLE) -> list[Block]:

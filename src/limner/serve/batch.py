@@ -42,6 +42,10 @@ class Picture:
         return rows_per_picture(self.settings)
 
 
+Row = tuple[Picture, bool]
+"""A picture, and whether this is the row of the empty caption that guides it."""
+
+
 class Batch:
     """Up to ``most`` rows that ``step`` draws token by token; not for several threads."""
 
@@ -50,8 +54,9 @@ class Batch:
         self.pictures: list[Picture] = []
         self._logits = torch.empty(0)
         self._state: State | None = None
-        # Pictures in the order of their rows; who stands in a row: (picture, whether it is the empty caption's).
-        self._rows: list[tuple[Picture, bool]] = []
+        # Who stands in each row of the state: (picture, whether it is the empty caption's), None where nobody does.
+        self._rows: list[Row | None] = []
+        self._wasted = 0.0
 
     @property
     def free(self) -> int:
@@ -115,10 +120,11 @@ class Batch:
             self._state, self._rows = None, []
             return
         state = self._arranged()
-        position = torch.tensor([picture.done - 1 for picture, _ in self._rows], device=self.step.device)
-        tokens = torch.tensor([int(picture.codes[picture.done - 1]) for picture, _ in self._rows]).to(self.step.device)
-        logits = self.step.advance(state, tokens, position)
-        row_of = {(id(picture), empty): row for row, (picture, empty) in enumerate(self._rows)}
+        place = [0 if row is None else row[0].done - 1 for row in self._rows]
+        token = [0 if row is None else int(row[0].codes[row[0].done - 1]) for row in self._rows]
+        device = self.step.device
+        logits = self.step.advance(state, torch.tensor(token, device=device), torch.tensor(place, device=device))
+        row_of = {(id(row[0]), row[1]): at for at, row in enumerate(self._rows) if row is not None}
         order = [row_of[id(picture), False] for picture in self.pictures]
         captioned = logits if order == list(range(len(logits))) else logits[order]
         for settings, places in self._by_settings().items():
@@ -128,19 +134,48 @@ class Batch:
         self._logits = captioned
 
     def _arranged(self) -> State:
-        """The state with a row for whoever is here now, those of one caption together."""
-        rows, spans = _arrange(self.pictures)
-        before = {(id(picture), empty): row for row, (picture, empty) in enumerate(self._rows)}
+        """The state with a row for whoever is here now. Who comes takes the row of who has left.
+
+        To move rows costs about as much as a step, so those that stand empty are only taken out when they have cost a
+        step themselves.
+        """
+        here = [(picture, False) for picture in self.pictures]
+        here += [(picture, True) for picture in self.pictures if picture.empty is not None]
+        stand = {(id(row[0]), row[1]) for row in self._rows if row is not None}
+        keep = {(id(picture), empty) for picture, empty in here}
+        new = [row for row in here if (id(row[0]), row[1]) not in stand]
+        rows = [None if row is None or (id(row[0]), row[1]) not in keep else row for row in self._rows]
+        empty = [at for at, row in enumerate(rows) if row is None]
+        needed = max(len(here), self.step.least)
+        self._wasted += (len(rows) - needed) / max(1, len(rows))
+        if self._state is None or len(new) > len(empty) or self._wasted > 1.0:
+            return self._move(here)
+        if new or len(empty) > sum(row is None for row in self._rows):
+            for at, row in zip(empty, new, strict=False):
+                rows[at] = row
+            self._rows = rows
+            self._state.spans = _spans(rows)
+        return self._state
+
+    def _move(self, here: list[Row]) -> State:
+        """Rows for ``here`` and no others, those of one caption together."""
+        groups: dict[int, list[Row]] = {}
+        for row in here:
+            groups.setdefault(id(_context(row)), []).append(row)
+        rows: list[Row | None] = [row for group in groups.values() for row in group]
         if self._state is None:
-            self._state = self.step.begin(spans)
-        elif rows != self._rows:
+            self._state = self.step.begin([(_context(group[0]), len(group)) for group in groups.values()])
+            rows += [None] * (self._state.rows - len(rows))
+        else:
+            before = {(id(row[0]), row[1]): at for at, row in enumerate(self._rows) if row is not None}
             # A new row begins on what another one left: its bias hides whatever it has not written itself.
-            sources = [before.get((id(picture), empty), 0) for picture, empty in rows]
-            spare = max(0, self.step.least - len(rows))
-            self._state.reorder(torch.tensor([*sources, *[0] * spare], device=self.step.device))
-            self._state.rows = len(rows) + spare
-            self._state.spans = _spans(spans, self._state.rows)
-        self._rows = rows
+            sources = [before.get((id(picture), empty), 0) for picture, empty in filter(None, rows)]
+            rows += [None] * (self.step.least - len(rows))
+            sources += [0] * (len(rows) - len(sources))
+            self._state.reorder(torch.tensor(sources, device=self.step.device))
+            self._state.rows = len(rows)
+            self._state.spans = _spans(rows)
+        self._rows, self._wasted = rows, 0.0
         return self._state
 
 
@@ -150,22 +185,22 @@ def _first_logits(picture: Picture) -> Tensor:
     return guide(torch.stack([picture.context.logits, picture.empty.logits]), picture.settings)[0]
 
 
-def _arrange(pictures: Sequence[Picture]) -> tuple[list[tuple[Picture, bool]], list[tuple[Context, int]]]:
-    """Who stands in which row, and the contexts with their numbers of rows."""
-    groups: dict[int, tuple[Context, list[tuple[Picture, bool]]]] = {}
-    for picture in pictures:
-        groups.setdefault(id(picture.context), (picture.context, []))[1].append((picture, False))
-    for picture in pictures:
-        if picture.empty is not None:
-            groups.setdefault(id(picture.empty), (picture.empty, []))[1].append((picture, True))
-    rows = [row for _, members in groups.values() for row in members]
-    return rows, [(context, len(members)) for context, members in groups.values()]
+def _context(row: Row) -> Context:
+    picture, of_empty = row
+    context = picture.empty if of_empty else picture.context
+    assert context is not None
+    return context
 
 
-def _spans(contexts: Sequence[tuple[Context, int]], rows: int) -> list[Span]:
-    spans, start = [], 0
-    for context, count in contexts:
-        spans.append(Span(context, start, start + count))
-        start += count
-    spans[-1] = spans[-1]._replace(stop=rows)
+def _spans(rows: Sequence[Row | None]) -> list[Span]:
+    """Runs of rows with one caption; rows of nobody draw along with those before them."""
+    standing = [row for row in rows if row is not None]
+    spans: list[Span] = []
+    context = _context(standing[0])
+    for at, row in enumerate(rows):
+        context = context if row is None else _context(row)
+        if spans and spans[-1].context is context:
+            spans[-1] = spans[-1]._replace(stop=at + 1)
+        else:
+            spans.append(Span(context, at, at + 1))
     return spans

@@ -137,9 +137,7 @@ class LookAPI:
             return index, [(hit.path.relative_to(index.folder).as_posix(), hit.score) for hit in hits]
 
         index, hits = await unless_gone(request, self._desk.look(work))
-        data = [
-            {"id": name, "similarity": score, "url": f"/v1/search/pictures/{quote(name)}"} for name, score in hits
-        ]
+        data = [{"id": name, "similarity": score, "url": f"/v1/search/pictures/{quote(name)}"} for name, score in hits]
         return answer({"object": "list", "data": data, "pictures": len(index.files), "model": Path(looker.name).name})
 
     async def picture(self, request: Request) -> Response:

@@ -73,6 +73,7 @@ async function begin() {
   rooms.train = startTrain(about, { run, tell });
   startTabs();
   document.body.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 startLanguage();

@@ -1,8 +1,9 @@
-"""CLIP's towers against transformers (and open_clip, where it is installed): ``python benchmarks/clip.py``.
+"""CLIP's towers against transformers and open_clip: ``python benchmarks/clip.py``.
 
 ViT-B/32 with random weights. Each side is a process of its own, since another engine's threads in the process slow
 torch down; the sides take turns, A B A B. With one thread the clock is the process's CPU time, which a busy machine
-disturbs less. Printed are medians and ratios; the last line is the same as JSON (null: that side is not installed):
+disturbs less. Printed are medians and ratios; the last line is the same as JSON (null: that side could not be had).
+open_clip is fetched once by pip into a folder of its own (``benchmarks/peers.py``):
 
 ====================================  ================================================================================
 pictures_torch, _openvino, _int8      pictures/s, batch 32: limner over transformers in float32
@@ -12,36 +13,34 @@ texts_torch_open_clip                 the same over open_clip, which pads to 77
 texts_torch_padded                    the same over transformers given 77 tokens, as open_clip gives them
 head_transformers, head_open_clip     a head of classes × templates: limner (torch, bf16) over the peer, tokens given
 folder_overlap                        JPEGs end to end over the slower of decoding and towers alone (1 is the best)
+decoding_fast, cosine_fast            ``--fast`` decoding over exact decoding, pictures/s; lowest cosine of features
 ====================================  ================================================================================
 
-``--rows pictures texts head folder`` picks rows; ``--full`` takes the head of 1,000 × 80 and 500 pictures of the
-folder, which is minutes on two cores; else a part of each, whose ratio is the same but for what more classes share.
+``--rows pictures texts head folder`` picks rows. The head is of 1,000 classes × 80 templates: limner builds all of it,
+in rounds of some templates over all classes; the peers, which go class by class, are timed on some classes in all
+templates, and their time is that times the share of classes. The folder has 500 pictures (``clip_folder.py``) and uses
+all cores. All of it takes a quarter of an hour on two idle cores; ``--small`` takes a head of 250 × 8 and 48 pictures.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peers
+from clip_folder import folder
+from clip_given import FINGERPRINT, HeadPlan, model_parts, pictures, text_rows
 
-PICTURES, TEXTS, WORDS = 32, 64, 16
-NOUNS = "cat dog house tree boat car bear clock teapot lamp chair table book star fish owl pig fox snail cup"
-QUALITIES = (
-    "red blue old small tall striped wooden happy broken golden wet dusty painted heavy round empty loud sleeping "
-    "running flying frozen burning hollow folded twisted shiny rusty furry spiky soft giant tiny ancient modern "
-    "plastic paper glass stone iron silver velvet woollen crooked upright floating sunken hidden famous royal common"
-)
+Prepare = Callable[[str, bool], tuple[Callable[[int], Any], dict[str, Any]]]
+"""(row, small) → what runs round number i once, and facts."""
 
 
 def main() -> None:
@@ -49,19 +48,19 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", default=["pictures", "texts", "head", "folder"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--small", action="store_true", help="A smaller head and folder.")
     parser.add_argument(
         "--without", nargs="*", default=[], help="Sides to leave out, e.g. int8 (calibrating takes long)."
     )
     parser.add_argument("--side", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
-        serve(args.side, args.threads, args.full)
+        serve(args.side, args.threads, args.small)
         return
     result: dict[str, float | None] = {}
     for row in args.rows:
         if row == "folder":
-            result |= folder(args.full)
+            result |= folder(args.small)
         else:
             result |= compare(row, args)
     print(json.dumps(result))
@@ -76,21 +75,28 @@ ROWS = {
 
 def compare(row: str, args: argparse.Namespace) -> dict[str, float | None]:
     """One row of the table: every side in its process, in turn."""
-    peers = ["transformers", *(["padded"] if row == "texts" else []), *(["open_clip"] if row != "pictures" else [])]
-    sides = [f"{row}:{name}" for name in [*peers, *ROWS[row][1]] if name not in args.without]
+    others = ["transformers", *(["padded"] if row == "texts" else []), *(["open_clip"] if row != "pictures" else [])]
+    sides = [f"{row}:{name}" for name in [*others, *ROWS[row][1]] if name not in args.without]
     running = {side: Side(side, args) for side in sides}
     live = {side: process for side, process in running.items() if process.ready}
     times: dict[str, list[float]] = {side: [] for side in live}
-    for _ in range(args.rounds):
+    head = HeadPlan.of(args.small)
+    rounds = head.rounds if row == "head" else args.rounds
+    for number in range(rounds):
         for side, process in live.items():
-            times[side].append(process.run())
-    medians = {side: statistics.median(t) for side, t in times.items()}
+            times[side].append(process.run(number))
+    if row == "head":  # all rounds together are the head, or for the peers a share of its classes
+        medians = {side: sum(t) * (1 if side == "head:torch" else head.scale) for side, t in times.items()}
+        what = f"head of {head.classes} × {head.templates}: seconds, {rounds} rounds"
+    else:
+        medians = {side: statistics.median(t) for side, t in times.items()}
+        what = f"{row}: seconds, median of {rounds} rounds"
+    print(f"\n{what} in turn, {args.threads} thread(s)")
     base = medians[f"{row}:transformers"]
-    print(f"\n{row}: seconds, median of {args.rounds} rounds in turn, {args.threads} thread(s)")
     result: dict[str, float | None] = {}
     for side in sides:
         if side not in live:
-            print(f"  {side.split(':')[1]:<14} not installed")
+            print(f"  {side.split(':')[1]:<14} could not be had")
             continue
         told = running[side].told
         shown = (
@@ -125,7 +131,7 @@ class Side:
         command = [sys.executable, __file__, "--side", side, "--threads", str(args.threads)]
         environment = os.environ | {"OMP_NUM_THREADS": str(args.threads), "HF_HUB_OFFLINE": "1", "NNCF_CI": "1"}
         self._process = subprocess.Popen(
-            [*command, *(["--full"] if args.full else [])],
+            [*command, *(["--small"] if args.small else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if not os.environ.get("SHOW") else None,
@@ -135,10 +141,10 @@ class Side:
         self.told: dict[str, Any] = self._read()
         self.ready = bool(self.told.get("ready"))
 
-    def run(self) -> float:
-        """Seconds of one run."""
+    def run(self, number: int) -> float:
+        """Seconds of round ``number``."""
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
+        self._process.stdin.write(f"{number}\n")
         self._process.stdin.flush()
         return float(self._read()["seconds"])
 
@@ -157,75 +163,33 @@ class Side:
         raise SystemExit(f"benchmarks/clip.py: a side ended early: {self._process.args}; SHOW=1 prints its errors")
 
 
-def serve(side: str, threads: int, full: bool) -> None:
+def serve(side: str, threads: int, small: bool) -> None:
     """The process of one side."""
     row, name = side.split(":")
-    if name == "open_clip" and importlib.util.find_spec("open_clip") is None:
+    if name == "open_clip" and not peers.use_open_clip():
         print(json.dumps({"ready": False}), flush=True)
         return
     import torch
 
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    run, told = SIDES[name](row, full)
-    run()
+    run, told = SIDES[name](row, small)
+    if row != "head":
+        run(0)
     print(json.dumps({"ready": True, **told}), flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
         start = clock()
-        run()
+        run(int(line))
         print(json.dumps({"seconds": clock() - start}), flush=True)
-
-
-# What is given to both sides
-
-
-def pictures() -> np.ndarray:
-    """Drawn scenes and noise, uint8 (B, 224, 224, 3)."""
-    from limner.engines.calibration import drawn_samples
-
-    config, tokenizer = model_parts()[1:]
-    return drawn_samples(config, tokenizer, seed=1).pictures[:PICTURES]
-
-
-def text_rows() -> np.ndarray:
-    """Captions of 16 words, int64 (B, longest)."""
-    random = np.random.default_rng(0)
-    words = f"{NOUNS} {QUALITIES}".split()
-    captions = [" ".join(random.choice(words, WORDS)) for _ in range(TEXTS)]
-    return model_parts()[2].clip_row(captions, 77)
-
-
-def head_parts(full: bool) -> tuple[list[str], tuple[str, ...]]:
-    """Classes and templates: 1,000 × 80, or 250 × 8 of them."""
-    from limner.looking.templates import IMAGENET
-
-    classes = [f"{quality} {noun}" for noun in NOUNS.split() for quality in QUALITIES.split()][:1000]
-    random = np.random.default_rng(0)
-    if full:
-        return classes, IMAGENET
-    return [classes[i] for i in random.permutation(1000)[:250]], tuple(IMAGENET[i] for i in random.permutation(80)[:8])
-
-
-def model_parts() -> tuple[Any, Any, Any]:
-    """limner's model with random weights, its config, OpenAI's tokenizer."""
-    import torch
-
-    from limner.models.clip.model import CLIP
-    from limner.text.clip_bytepairs import ClipBytePairs
-    from limner.training.recipe import load_recipe
-
-    config = load_recipe("clip_vit_b32").model
-    torch.manual_seed(0)
-    return CLIP(config).eval().requires_grad_(False), config, ClipBytePairs.published()
 
 
 # The sides: each prepares a row and returns what runs it once
 
 
-def limner_side(engine: str, precision: str) -> Callable[[str, bool], tuple[Callable[[], Any], dict[str, Any]]]:
+def limner_side(engine: str, precision: str) -> Prepare:
     """limner by ``engine``."""
 
-    def prepare(row: str, full: bool) -> tuple[Callable[[], Any], dict[str, Any]]:
+    def prepare(row: str, small: bool) -> tuple[Callable[[int], Any], dict[str, Any]]:
         from limner.engines.calibration import drawn_samples
         from limner.engines.openvino_towers import OpenVINOTowers
         from limner.engines.torch_towers import TorchTowers
@@ -236,80 +200,93 @@ def limner_side(engine: str, precision: str) -> Callable[[str, bool], tuple[Call
         if engine == "torch":
             towers = TorchTowers(model, precision=precision)
         else:
-            towers = OpenVINOTowers(
-                model, precision, "benchmark-vit-b32-seed-0", samples=lambda: drawn_samples(config, tokenizer)
-            )
+            towers = OpenVINOTowers(model, precision, FINGERPRINT, samples=lambda: drawn_samples(config, tokenizer))
         if row == "head":
-            classes, templates = head_parts(full)
-            return lambda: build_head(towers, tokenizer, classes, templates), {}
+            plan = HeadPlan.of(small)
+            names, sentences = plan.names(), plan.sentences()
+            build_head(towers, tokenizer, names[:50], sentences[:1])
+            return lambda i: build_head(towers, tokenizer, names, sentences[i :: plan.rounds]), {}
         given = pictures() if row == "pictures" else text_rows()
         run = towers.images if row == "pictures" else towers.texts
         exact = TorchTowers(model)
         a, b = run(given), (exact.images if row == "pictures" else exact.texts)(given)
         cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-        return lambda: run(given), {"cosine": float(cosine.min())}
+        return lambda _: run(given), {"cosine": float(cosine.min())}
 
     return prepare
 
 
-def transformers_side(context: int | None = None) -> Callable[[str, bool], tuple[Callable[[], Any], dict[str, Any]]]:
+def transformers_side(context: int | None = None) -> Prepare:
     """transformers in float32, its own attention; ``context``: rows of so many tokens, not the batch's longest."""
 
-    def prepare(row: str, full: bool) -> tuple[Callable[[], Any], dict[str, Any]]:
+    def prepare(row: str, small: bool) -> tuple[Callable[[int], Any], dict[str, Any]]:
         import torch
         from transformers import CLIPConfig, CLIPModel
 
         model = CLIPModel(CLIPConfig()).eval().requires_grad_(False)
         if row == "pictures":
             pixels = torch.from_numpy(pictures()).permute(0, 3, 1, 2).float() / 255
-            return _inferring(lambda: model.get_image_features(pixel_values=pixels)), {}
-        batches = [torch.from_numpy(ids) for ids in _batches(row, full, context)]
-        ends = [ids.argmax(dim=1) for ids in batches]
-        masks = [(torch.arange(i.shape[1])[None] <= e[:, None]).long() for i, e in zip(batches, ends, strict=True)]
-        given = list(zip(batches, masks, strict=True))
-        return _inferring(lambda: [model.get_text_features(input_ids=i, attention_mask=m) for i, m in given]), {}
+            return _inferring(lambda _: model.get_image_features(pixel_values=pixels)), {}
+
+        def encode(ids: Any) -> Any:
+            mask = (torch.arange(ids.shape[1])[None] <= ids.argmax(dim=1)[:, None]).long()
+            return model.get_text_features(input_ids=ids, attention_mask=mask)
+
+        return _texts(encode, row, small, context), {}
 
     return prepare
 
 
-def open_clip_side(row: str, full: bool) -> tuple[Callable[[], Any], dict[str, Any]]:
+def open_clip_side(row: str, small: bool) -> tuple[Callable[[int], Any], dict[str, Any]]:
     """open_clip in float32; its texts are always 77 tokens."""
     import open_clip
-    import torch
 
     model = open_clip.create_model("ViT-B-32", force_quick_gelu=True).eval().requires_grad_(False)
-    batches = [torch.from_numpy(ids) for ids in _batches(row, full, 77)]
-    return _inferring(lambda: [model.encode_text(ids) for ids in batches]), {}
+    return _texts(model.encode_text, row, small, 77), {}
 
 
-def _batches(row: str, full: bool, context: int | None) -> list[np.ndarray]:
-    """Rows of token ids in batches, each padded to its longest, or to ``context``."""
+def _texts(encode: Callable[[Any], Any], row: str, small: bool, context: int | None) -> Callable[[int], Any]:
+    """A peer's captions, or its share of the head's classes, encoded batch by batch."""
+    import torch
+
+    batches = [[torch.from_numpy(ids) for ids in part] for part in _batches(row, small, context)]
+    run = _inferring(lambda i: [encode(ids) for ids in batches[i % len(batches)]])
+    if row == "head":
+        _inferring(lambda _: encode(batches[0][0]))(0)
+    return run
+
+
+def _batches(row: str, small: bool, context: int | None) -> list[list[np.ndarray]]:
+    """For each round: rows of token ids in batches, each padded to its longest, or to ``context``."""
     if row == "texts":
-        rows = [text_rows()]
+        rounds = [[text_rows()]]
     else:
         from limner.looking.templates import fill
 
-        classes, templates = head_parts(full)
-        tokenizer = model_parts()[2]
+        plan, tokenizer = HeadPlan.of(small), model_parts()[2]
         # As peers build heads: all prompts of a class at once.
-        prompts = [[fill(template, name) for template in templates] for name in classes]
-        size = max(1, 80 // len(templates))
-        groups = [prompts[i : i + size] for i in range(0, len(prompts), size)]
-        rows = [tokenizer.clip_row([prompt for names in group for prompt in names], 77) for group in groups]
-    return [ids[:, : context or int(ids.argmax(axis=1).max()) + 1] for ids in rows]
+        prompts = [[fill(sentence, name) for sentence in plan.sentences()] for name in plan.names()]
+        size = max(1, 80 // plan.templates)
+        rounds = []
+        for start in range(0, plan.rounds * plan.share, plan.share):
+            part = prompts[start : start + plan.share]
+            groups = [part[i : i + size] for i in range(0, len(part), size)]
+            rounds.append([tokenizer.clip_row([p for names in group for p in names], 77) for group in groups])
+    cut = lambda ids: ids[:, : context or int(ids.argmax(axis=1).max()) + 1]  # noqa: E731
+    return [[cut(ids) for ids in part] for part in rounds]
 
 
-def _inferring(work: Callable[[], Any]) -> Callable[[], Any]:
+def _inferring(work: Callable[[int], Any]) -> Callable[[int], Any]:
     import torch
 
-    def run() -> Any:
+    def run(number: int) -> Any:
         with torch.inference_mode():
-            return work()
+            return work(number)
 
     return run
 
 
-SIDES: dict[str, Callable[[str, bool], tuple[Callable[[], Any], dict[str, Any]]]] = {
+SIDES: dict[str, Prepare] = {
     "transformers": transformers_side(),
     "padded": transformers_side(77),
     "open_clip": open_clip_side,
@@ -317,56 +294,6 @@ SIDES: dict[str, Callable[[str, bool], tuple[Callable[[], Any], dict[str, Any]]]
     "openvino": limner_side("openvino", "bf16"),
     "int8": limner_side("openvino", "int8"),
 }
-
-
-def folder(full: bool) -> dict[str, float | None]:
-    """12-megapixel JPEGs: decoding alone, towers alone, both together, on all cores."""
-    from PIL import Image
-
-    from limner.device import set_threads
-    from limner.engines.torch_towers import TorchTowers
-    from limner.looking.embed import EXACT, embed_pictures, read_pixels
-
-    threads = set_threads(None)
-    count = 500 if full else 48
-    model = model_parts()[0]
-    towers: Any = TorchTowers(model, precision="bf16")
-    with tempfile.TemporaryDirectory() as place:
-        random = np.random.default_rng(0)
-        files = []
-        for i in range(count):
-            file = Path(place, f"{i}.jpg")
-            if i < 8:
-                rough = random.integers(0, 256, (150, 200, 3), dtype=np.uint8)
-                Image.fromarray(rough).resize((4000, 3000), Image.Resampling.BICUBIC).save(file, quality=90)
-            else:
-                os.link(files[i % 8], file)
-            files.append(file)
-        given = np.stack([read_pixels(file, towers, EXACT) for file in files[:8]])[np.arange(count) % 8]
-
-        def decode() -> None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(lambda file: read_pixels(file, towers, EXACT), files))
-
-        def look() -> None:
-            for start in range(0, count, towers.batch):
-                towers.images(given[start : start + towers.batch])
-
-        work = {"decoding": decode, "towers": look, "end to end": lambda: embed_pictures(towers, files)}
-        look()
-        times: dict[str, list[float]] = {name: [] for name in work}
-        for _ in range(1 if full else 3):
-            for name, run in work.items():
-                start = time.perf_counter()
-                run()
-                times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(t) for name, t in times.items()}
-    print(f"\nfolder: {count} JPEGs of 12 megapixels, seconds, {threads} threads")
-    for name, seconds in medians.items():
-        print(f"  {name:<14} {seconds:8.2f} s   {count / seconds:6.1f} pictures/s")
-    return {"folder_overlap": medians["end to end"] / max(medians["decoding"], medians["towers"])}
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from limner.models.clip.config import CLIPConfig, TextConfig, ViTConfig
 class Towers:
     """Features that show what came in: a picture's mean colour, a text's length."""
 
-    batch, scale, bias = 4, 10.0, None
+    batch, alone, scale, bias = 4, False, 10.0, None
 
     def __init__(self, size: int = 24, **text: object) -> None:
         words = TextConfig(vocabulary=300, context=16, width=8, layers=1, heads=1, **text)  # type: ignore[arg-type]
@@ -135,6 +135,31 @@ def test_decoding_goes_on_while_the_towers_work(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(towers, "images", slow_images)
     embed_pictures(towers, [Image.new("RGB", (8, 8)) for _ in range(40)], Reading(threads=1))
     assert log.count("overlapped") >= 2
+
+
+def test_no_picture_is_begun_while_towers_want_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    towers, begun = Towers(), []
+    monkeypatch.setattr(towers, "alone", True, raising=False)
+
+    def read(source: Image.Image, *_: object) -> np.ndarray:
+        begun.append(source)
+        time.sleep(0.001)
+        return np.zeros((24, 24, 3), np.uint8)
+
+    def images(pictures: np.ndarray) -> np.ndarray:
+        time.sleep(0.003)  # those that were begun before
+        before = len(begun)
+        time.sleep(0.01)
+        assert len(begun) == before
+        return np.ones((len(pictures), 3), np.float32)
+
+    monkeypatch.setattr(embed, "read_pixels", read)
+    monkeypatch.setattr(towers, "images", images)
+    found = embed_pictures(towers, [Image.new("RGB", (8, 8)) for _ in range(40)], Reading(threads=2))
+    assert found.indices == list(range(40))
+    monkeypatch.setattr(towers, "images", lambda pictures: 1 / 0)  # a failing tower leaves no decoder waiting
+    with pytest.raises(ZeroDivisionError):
+        embed_pictures(towers, [Image.new("RGB", (8, 8)) for _ in range(40)], Reading(threads=2))
 
 
 def test_texts_are_sorted_into_batches_and_come_back_in_order() -> None:

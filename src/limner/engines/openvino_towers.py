@@ -57,6 +57,7 @@ class OpenVINOTowers:
         self.precision = precision
         self.config: CLIPConfig = model.config
         self.batch = 32
+        self.alone = False
         self.scale = float(model.logit_scale.detach().float().exp())
         self.bias = None if model.logit_bias is None else float(model.logit_bias.detach())
         self._folder = (cache or _cache_folder()) / f"{fingerprint}-ov{self._ov.__version__.split('-')[0]}"

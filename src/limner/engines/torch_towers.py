@@ -33,6 +33,8 @@ class TorchTowers:
         self._images: Callable[[Tensor], Tensor] = self._model.encode_image
         self.config: CLIPConfig = model.config
         self.batch = 32 if self.device.type == "cpu" else 256
+        # OpenMP's threads spin until the last one is done: two of them beside two decoders took twice their time.
+        self.alone = self.device.type == "cpu" and torch.get_num_threads() > 1
         self.scale = float(model.logit_scale.detach().float().exp())
         self.bias = None if model.logit_bias is None else float(model.logit_bias.detach())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,10 +73,28 @@ def stream_pictures(
 ) -> Iterator[Embedded]:
     """Features batch by batch, in the order of ``sources``; the threads decode the next batches meanwhile.
 
-    At most four batches are decoded ahead, so memory does not grow with the number of sources.
+    At most four batches are decoded ahead, so memory does not grow with the number of sources. Towers whose threads
+    suffer from others at work (``towers.alone``) have the cores to themselves: no picture is begun meanwhile.
     """
     threads = reading.threads or default_threads()
     ahead = max(2 * threads, 4 * towers.batch)
+    free = threading.Event()
+    free.set()
+
+    def decode(source: Source | np.ndarray) -> np.ndarray:
+        free.wait()
+        return read_pixels(source, towers, reading)
+
+    def features() -> np.ndarray:
+        if not pixels:
+            return _none(towers)
+        if towers.alone:
+            free.clear()
+        try:
+            return unit(towers.images(np.stack(pixels)))
+        finally:
+            free.set()
+
     with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         waiting: deque[tuple[int, Future[np.ndarray]]] = deque()
         pixels: list[np.ndarray] = []
@@ -91,8 +110,7 @@ def stream_pictures(
                 broken.append(Broken(index, str(error)))
 
         def flush() -> Embedded:
-            features = unit(towers.images(np.stack(pixels))) if pixels else _none(towers)
-            done = Embedded(features, list(indices), list(broken))
+            done = Embedded(features(), list(indices), list(broken))
             pixels.clear()
             indices.clear()
             broken.clear()
@@ -100,7 +118,7 @@ def stream_pictures(
 
         try:
             for index, source in enumerate(sources):
-                waiting.append((index, pool.submit(read_pixels, source, towers, reading)))
+                waiting.append((index, pool.submit(decode, source)))
                 while len(waiting) >= ahead:
                     take()
                 if len(pixels) >= towers.batch:

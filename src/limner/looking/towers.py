@@ -23,6 +23,11 @@ class Towers(Protocol):
         ...
 
     @property
+    def alone(self) -> bool:
+        """Whether the engine's threads wait for each other, so that other work on the cores holds all of them up."""
+        ...
+
+    @property
     def scale(self) -> float:
         """exp(logit_scale), what cosines are multiplied by."""
         ...

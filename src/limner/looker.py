@@ -96,13 +96,14 @@ class Looker:
         *,
         none_of: Pictures | None = None,
         rate: float = 0.05,
+        cut: bool = False,
         each: Callable[[int], None] | None = None,
     ) -> Head:
-        """A zero-shot head for ``labels``, to be reused; see ``looking.heads``.
+        """A zero-shot head for ``labels``, to be reused; see ``looking.heads``. ``cut``: labels too long are cut.
 
         ``none_of``: pictures that show none of the labels; ``rate``: the share of such that may still get a label.
         """
-        head = build_head(self.towers, self.words, labels, templates, model=self.fingerprint, each=each)
+        head = build_head(self.towers, self.words, labels, templates, model=self.fingerprint, cut=cut, each=each)
         if none_of is None:
             return head
         found = self.look(none_of)

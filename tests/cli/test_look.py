@@ -192,3 +192,39 @@ def test_embed_refuses(tiny_painter: Path, album: Path, tmp_path: Path, capsys) 
     long = "zz" * 60
     assert "tokens" in refusal(capsys, "embed", "--text", long, "-o", tmp_path / "x.npy", "-m", tiny_painter)
     answer(capsys, "embed", "--text", long, "--cut", "-m", tiny_painter, "--json")
+
+
+@pytest.fixture
+def classes(album: Path) -> Path:
+    for i in range(4):
+        place = album / ("noise" if i % 2 else "grain")
+        place.mkdir(exist_ok=True)
+        (album / f"{i}.png").rename(place / f"{i}.png")
+    return album
+
+
+def test_zeroshot_accuracy(tiny_painter: Path, classes: Path, capsys) -> None:
+    got = answer(capsys, "evaluate", "zeroshot", classes, "-m", tiny_painter, "--templates", "simple", "--json")
+    assert (got["pictures"], got["classes"], got["top5"]["accuracy"]) == (4, 2, 1.0)
+    assert main(["evaluate", "zeroshot", str(classes), "-m", str(tiny_painter)]) == 0
+    assert "top 1 among 2" in capsys.readouterr().out
+    assert "templates" in refusal(capsys, "evaluate", "zeroshot", classes, "--templates", "nonsense")
+    assert "missing" in refusal(capsys, "evaluate", "zeroshot", classes / "missing", "-m", tiny_painter)
+
+
+def test_fine_tuning_tells_the_figure_before_and_after(
+    tiny_painter: Path, classes: Path, tmp_path: Path, capsys
+) -> None:
+    run = tmp_path / "run"
+    common = ("train", "clip", "--init", tiny_painter, "--data", "storybook", "--steps", "2", "--set", "batch=4")
+    common += ("--set", "workers=0", "--freeze", "visual", "--layer-decay", "0.5")
+    assert "excl" not in refusal(capsys, "train", "clip", "--data", "storybook", "--out", run, code=2)
+    assert "missing" in refusal(capsys, *common, "--out", run, "--zeroshot", tmp_path / "missing")
+    assert not run.exists()
+    got = answer(capsys, *common, "--out", run, "--zeroshot", classes, "--interpolate", "0.5", "--json")
+    assert got["zeroshot"].keys() == {"before", "after"}
+    assert json.loads((run / "zeroshot.json").read_text())["before"] == got["zeroshot"]["before"]
+    blended = answer(capsys, "export", run, tmp_path / "blend", "--interpolate", "0.9", "--json")
+    assert json.loads((Path(blended["out"]) / "config.json").read_text())["facts"]["interpolate"] == 0.9
+    refusal(capsys, "export", tiny_painter, tmp_path / "x", "--format", "hf", "--interpolate", "0.5", code=2)
+    refusal(capsys, "train", "dvae", "--recipe", "dvae_debug", "--out", tmp_path / "d", "--zeroshot", classes, code=2)

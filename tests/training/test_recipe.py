@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.errors import RecipeError
+from limner.errors import ModelError, RecipeError
+from limner.models.modelfolder import read_folder
 from limner.training.recipe import TrainingSettings, load_recipe, names
 
 
@@ -15,7 +16,7 @@ def test_every_recipe_that_comes_with_limner_loads_and_survives_a_round_trip(tmp
         names()
     )
     for name in names():
-        recipe = load_recipe(name)
+        recipe = load_recipe(name, {"data.init": "storybook"} if name == "clip_finetune" else None)
         file = tmp_path / f"{name}.toml"
         file.write_text(recipe.text, encoding="utf-8")
         assert load_recipe(file) == recipe, name
@@ -63,3 +64,18 @@ def test_another_kind_or_an_unknown_name_is_refused(tmp_path: Path) -> None:
 
 def test_the_defaults_need_three_numbers() -> None:
     assert TrainingSettings(steps=1, batch=1, learning_rate=0.1).keep == 2
+
+
+def test_fine_tuning_takes_its_sizes_from_the_model_it_starts_from() -> None:
+    recipe = load_recipe("clip_finetune", {"data.init": "storybook", "steps": "7"})
+    assert recipe.model == read_folder("storybook/clip").config
+    assert 0 < recipe.training.interpolate < 1
+    with pytest.raises(RecipeError, match="--init MODEL"):
+        load_recipe("clip_finetune")
+    with pytest.raises(ModelError, match="nobody"):
+        load_recipe("clip_finetune", {"data.init": "nobody"})
+    with pytest.raises(RecipeError, match="interpolate"):
+        load_recipe("clip_debug", {"interpolate": "0.5"})
+    for key, value in (("layer_decay", "0"), ("layer_decay", "1.5"), ("interpolate", "-1"), ("interpolate", "2")):
+        with pytest.raises(RecipeError, match=key):
+            load_recipe("clip_finetune", {"data.init": "storybook", key: value})

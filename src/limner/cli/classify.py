@@ -49,6 +49,7 @@ def classify(
         typer.Option("--none", help="Pictures that show none of the labels: learns when to answer so."),
     ] = None,
     none_rate: Annotated[float, typer.Option(help="Share of such pictures that may still get a label.")] = 0.05,
+    cut: Annotated[bool, typer.Option("--cut", help="Cut labels that are too long.")] = False,
     save_head: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -88,7 +89,7 @@ def classify(
     set_threads(threads)
     looker = load_looker(model, device=device, precision=precision)  # type: ignore[arg-type]
     reading = Reading(exif=exif, fast=fast, threads=threads)
-    chosen = _head(looker, named, templates or template, head, none, none_rate, reading)
+    chosen = _head(looker, named, templates or template, cut, head, none, none_rate, reading)
     if save_head is not None:
         from limner.looking.heads import export_head
         from limner.looking.heads import save_head as save
@@ -191,6 +192,7 @@ def _head(
     looker: Looker,
     labels: list[str] | dict[str, list[str]] | None,
     templates: str | list[str] | None,
+    cut: bool,
     heads: list[Path] | None,
     none: list[str] | None,
     rate: float,
@@ -206,7 +208,7 @@ def _head(
         )
     else:
         assert labels is not None
-        chosen = looker.head(labels, templates)
+        chosen = looker.head(labels, templates, cut=cut)
     if not none:
         return chosen
     return calibrated(chosen, looker.look(find(none), reading=reading).features, rate=rate)

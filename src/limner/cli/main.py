@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     "evaluate": {
         "composition": Entry("evaluate:composition", "A painter before the judge (--calibrate: the judge)."),
         "captions": Entry("evaluate:captions", "A CLIP before the storybook's captions and near misses."),
+        "zeroshot": Entry("zeroshot:zeroshot", "A CLIP before pictures whose classes are named."),
         "compare": Entry("evaluate:compare", "Two composition reports side by side."),
     },
     "import": Entry("import_:import_", "Make a model folder of somebody else's checkpoint."),

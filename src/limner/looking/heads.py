@@ -83,13 +83,14 @@ def build_head(
     templates: str | Sequence[str] | None = None,
     *,
     model: str = "",
+    cut: bool = False,
     each: Callable[[int], None] | None = None,
 ) -> Head:
     """A head for ``labels`` in one pass over all prompts; a mapping gives several names to a label.
 
     The features of all names in all templates are averaged at unit length, and the mean brought to unit length. The
     prompts of one template go through the text tower together: its beginning is theirs in common. Raises InputError:
-    no labels, the same label twice, an empty one, a prompt above the context.
+    no labels, the same label twice, an empty one, a prompt above the context (with ``cut`` its beginning is taken).
     """
     names = check_labels(labels)
     chosen = choose_templates(templates)
@@ -100,7 +101,7 @@ def build_head(
     background = np.zeros(towers.config.embedding, np.float32)
     for template in chosen:
         prompts = [fill(template, name) for name in flat] + [fill(template, "").replace("  ", " ").strip()]
-        features = embed_rows(towers, _rows(tokenizer, prompts, flat, context), each=each)
+        features = embed_rows(towers, _rows(tokenizer, prompts, flat, context, cut), each=each)
         np.add.at(total, owners, features[:-1])
         background += features[-1]
     return Head(
@@ -253,9 +254,9 @@ def load_head(path: Path | str, *, model: str | None = None) -> Head:
     return head
 
 
-def _rows(tokenizer: Tokens, prompts: list[str], names: list[str], context: int) -> np.ndarray:
+def _rows(tokenizer: Tokens, prompts: list[str], names: list[str], context: int, cut: bool) -> np.ndarray:
     try:
-        return tokenizer.clip_row(prompts, context)
+        return tokenizer.clip_row(prompts, context, cut=cut)
     except InputError as error:
         # Said of the label rather than of the sentence around it.
         for prompt, name in zip(prompts, names):

@@ -60,6 +60,15 @@ def find_model(name: Path | str) -> Path:
     raise ModelError(f"model {text!r}: unknown; known: {', '.join(known())}; or give a model folder or a hub id")
 
 
+def part_folder(name: str, kind: str) -> Path:
+    """The folder of the model ``name``; the part ``kind`` of a painter; ``model/`` of a run."""
+    folder = find_model(name)
+    for place in (folder / "model", folder / kind):
+        if (place / CONFIG).is_file():
+            return place
+    return folder
+
+
 def known() -> list[str]:
     """Names that ``find_model`` knows without a path: shipped models, then models in the local hub cache."""
     return [*shipped(), *hub_cached()] or ["none"]

@@ -17,7 +17,8 @@ from limner.data.pair import Source
 from limner.data.sources import DataOptions, open_data
 from limner.errors import ModelError, RecipeError, TrainingError
 from limner.files import sha256, whole_folder
-from limner.models.modelfolder import CONFIG, WEIGHTS, Loaded, find_model, read_folder
+from limner.models.modelfolder import CONFIG, WEIGHTS, Loaded, read_folder
+from limner.models.names import part_folder
 from limner.training.objective import Objective
 from limner.training.recipe import RECIPE, Recipe
 from limner.training.tokens import CAPTIONS, run_tokenizer
@@ -143,15 +144,6 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
             why = str(error).splitlines()[-1].strip()
             raise TrainingError(f"--init {name}: its sizes differ from the recipe's: {why}") from error
     return model
-
-
-def part_folder(name: str, kind: str) -> Path:
-    """The folder of the model ``name``; the part ``kind`` of a painter; ``model/`` of a run."""
-    folder = find_model(name)
-    for place in (folder / "model", folder / kind):
-        if (place / CONFIG).is_file():
-            return place
-    return folder
 
 
 def _frozen_dvae(recipe: Recipe, run: Path) -> Any:

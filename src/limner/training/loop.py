@@ -30,7 +30,7 @@ from limner.training import parallel
 from limner.training.build import Built
 from limner.training.checkpoint import load_checkpoint, save_checkpoint, steps
 from limner.training.journal import Journal
-from limner.training.optimizer import Average, Optimizer, freeze, rate_share
+from limner.training.optimizer import Average, Optimizer, freeze, learning, rate_share
 from limner.training.recipe import TrainingSettings
 from limner.training.tally import Tally, opening_record
 from limner.training.watch import find_unstable_layer
@@ -53,10 +53,11 @@ class Loop:
     def __init__(self, built: Built, settings: TrainingSettings, run: Path, device: torch.device) -> None:
         self.objective, self.source, self.config = built.objective, built.source, built.config
         self.settings, self.run, self.device = settings, run, device
-        model = self.objective.model.to(device).train()
+        model = self.objective.model.to(device)
         if ranks.world() == 1 and device.type in ("cpu", "cuda"):  # shards are plain rows
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(model, settings.freeze)
+        learning(model)
         if settings.recompute:
             parallel.recompute_blocks(model)
         if settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda"):
@@ -205,7 +206,7 @@ class Loop:
         try:
             yield self.model
         finally:
-            self.model.train()
+            learning(self.model)
             self.average.swap()
 
     def save(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from limner.errors import RecipeError, TrainingError, expected
+from limner.training.layerwise import layer_shares
 from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
@@ -45,16 +47,14 @@ class Optimizer:
             raise TrainingError("nothing to train: every parameter is frozen; unfreeze a part")
         hidden = hidden_matrices(model) & set(self.parameters) if settings.optimizer == "muon" else set()
         rest = [(name, p) for name, p in self.parameters.items() if name not in hidden]
+        shares = layer_shares(model, settings.layer_decay)
         # Gains, biases and the temperature are not decayed (CLIP, section 2.5).
-        groups = [
-            {"params": [p for _, p in rest if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for _, p in rest if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        groups = _grouped((p, settings.weight_decay if p.ndim >= 2 else 0.0, shares[name]) for name, p in rest)
         devices = {p.device.type for p in self.parameters.values()}
         self.parts: list[tuple[torch.optim.Optimizer, float]] = []
         if rest:
             adamw = torch.optim.AdamW(
-                [group for group in groups if group["params"]],
+                groups,
                 lr=settings.learning_rate,
                 betas=settings.betas,
                 eps=settings.eps,
@@ -64,9 +64,8 @@ class Optimizer:
         self._views = {name: _as_matrix(p) for name, p in self.parameters.items() if name in hidden}
         if hidden:
             muon = torch.optim.Muon(
-                list(self._views.values()),
+                _grouped((view, settings.weight_decay, shares[name]) for name, view in self._views.items()),
                 lr=settings.learning_rate,
-                weight_decay=settings.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             )
             self.parts.append((muon, settings.muon_learning_rate))
@@ -79,7 +78,7 @@ class Optimizer:
                 view.grad = None if parameter.grad is None else _flat(parameter.grad)
         for optimizer, factor in self.parts:
             for group in optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * share * factor
+                group["lr"] = self.settings.learning_rate * share * factor * group["share"]
             optimizer.step()
 
     def zero_grad(self) -> None:
@@ -120,6 +119,14 @@ class Optimizer:
                     optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
 
 
+def _grouped(parameters: Iterable[tuple[nn.Parameter, float, float]]) -> list[dict[str, Any]]:
+    """(parameter, weight decay, share of the rate) as the groups that torch's optimizers take."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter, weight_decay, share in parameters:
+        groups.setdefault((weight_decay, share), []).append(parameter)
+    return [{"params": found, "weight_decay": decay, "share": share} for (decay, share), found in groups.items()]
+
+
 def freeze(model: nn.Module, beginnings: Sequence[str]) -> None:
     """Keep the weights whose names begin so as they are. Raises RecipeError where a beginning fits none."""
     for beginning in beginnings:
@@ -129,6 +136,17 @@ def freeze(model: nn.Module, beginnings: Sequence[str]) -> None:
             raise RecipeError(f"training.freeze: no weight begins with {beginning!r}; the model has {some}")
         for parameter in frozen:
             parameter.requires_grad_(False)
+
+
+def learning(model: nn.Module) -> nn.Module:
+    """``model`` in train mode, but for frozen batch normalisation, whose statistics stay as they are."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not any(
+            p.requires_grad for p in module.parameters()
+        ):
+            module.train(not list(module.parameters()))
+    return model
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from limner.config import from_table, to_table, with_overrides
 from limner.errors import RecipeError, TrainingError, expected
-from limner.models.modelfolder import classes
+from limner.models.modelfolder import classes, describe
+from limner.models.names import part_folder
 
 RECIPE = "recipe.toml"
 """The name of a run's recipe in its folder."""
@@ -36,7 +37,9 @@ class TrainingSettings:
     guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
     the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that stay. workers: processes
     that draw and decode ahead. threads: 0 is all cores. freeze: beginnings of names of weights
-    that stay as they are. recompute: blocks keep their input only and are computed
+    that stay as they are. layer_decay: each block learns at this share of the rate of the one above it (1: all alike).
+    interpolate: share of the trained weights in the model that is written, the rest is ``--init``'s (WiSE-FT, arXiv
+    2109.01903). recompute: blocks keep their input only and are computed
     again for the gradient. compile: ``auto`` is on CUDA alone.
     """
 
@@ -68,6 +71,8 @@ class TrainingSettings:
     workers: int = 1
     threads: int = 0
     freeze: tuple[str, ...] = ()
+    layer_decay: float = 1.0
+    interpolate: float = 1.0
     recompute: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
 
@@ -79,12 +84,14 @@ class TrainingSettings:
             raise RecipeError(
                 expected("training.batch", f"a multiple of training.accumulate = {self.accumulate}", self.batch)
             )
-        for name in ("ema_decay", "caption_dropout", "bpe_dropout", "bad_share", "min_learning_rate"):
+        for name in ("ema_decay", "caption_dropout", "bpe_dropout", "bad_share", "min_learning_rate", "interpolate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise RecipeError(expected(f"training.{name}", "0 to 1", getattr(self, name)))
         for name in ("warmup_steps", "workers", "threads", "journal_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise RecipeError(expected(f"training.{name}", "0 or more", getattr(self, name)))
+        if not 0.0 < self.layer_decay <= 1.0:
+            raise RecipeError(expected("training.layer_decay", "above 0, at most 1", self.layer_decay))
         if not self.learning_rate > 0:
             raise RecipeError(expected("training.learning_rate", "a rate above 0", self.learning_rate))
 
@@ -100,6 +107,7 @@ FREE = (
     "threads",
     "bad_share",
     "recompute",
+    "interpolate",
 )
 """Settings that may differ when a run is resumed: they change how long and how watched it is, not what it learns."""
 
@@ -131,7 +139,8 @@ class Recipe:
 def load_recipe(name: str | Path, overrides: Mapping[str, str] | None = None, kind: str | None = None) -> Recipe:
     """The recipe called ``name`` with ``{"training.steps": "200"}``-like overrides; ``kind`` must be its kind if given.
 
-    A key without a dot ("steps") belongs to ``[training]``. Raises RecipeError.
+    A key without a dot ("steps") belongs to ``[training]``. Where nothing is said about the model, its sizes are
+    those of the one that training starts from (``data.init``). Raises RecipeError, ModelError.
     """
     text, where = _read(name)
     try:
@@ -148,14 +157,32 @@ def load_recipe(name: str | Path, overrides: Mapping[str, str] | None = None, ki
     if kind is not None and kind != found:
         todo = f"limner train {found}, or choose another recipe"
         raise RecipeError(expected(where, f"a recipe of kind {kind}", found, todo))
+    init = table.get("data", {}).get("init")
+    if init and "model" not in table:
+        table = _as_init(table, str(init), found)
+    if found == "clip" and not init and "model" not in table:
+        raise RecipeError(f"{where}: fine-tuning expects a model to start from; give --init MODEL")
+    training = from_table(TrainingSettings, table.get("training", {}), f"{where}: training")
+    if not init and training.interpolate < 1.0:
+        got = f"{training.interpolate} and no --init"
+        raise RecipeError(expected("training.interpolate", "1, or --init MODEL to interpolate with", got))
     return Recipe(
         kind=found,
         name=str(table.get("name", Path(name).stem)),
         model=from_table(classes(found)[0], table.get("model", {}), f"{where}: model"),
-        training=from_table(TrainingSettings, table.get("training", {}), f"{where}: training"),
+        training=training,
         data=dict(table.get("data", {})),
         objective=dict(table.get("objective", {})),
     )
+
+
+def _as_init(table: dict[str, Any], init: str, kind: str) -> dict[str, Any]:
+    """``table`` with the sizes of the model ``init`` and, for a CLIP with a bias, the loss that goes with it."""
+    sizes = describe(part_folder(init, kind)).sizes
+    objective = dict(table.get("objective", {}))
+    if kind == "clip" and sizes.get("logit_bias") is not None:
+        objective.setdefault("loss", "sigmoid")
+    return {**table, "model": sizes, "objective": objective}
 
 
 def read_recipe(run: Path) -> Recipe:

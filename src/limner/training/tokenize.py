@@ -15,7 +15,8 @@ from limner.data.crops import Crop, pixels_of
 from limner.data.sources import DataOptions, open_data
 from limner.errors import ModelError
 from limner.models.modelfolder import read_folder
-from limner.training.build import part_folder, weights_hash
+from limner.models.names import part_folder
+from limner.training.build import weights_hash
 
 
 def tokenize(

@@ -29,7 +29,7 @@ from limner.sampling.generate import Candidate, drawing
 from limner.sampling.likelihood import log_likelihoods
 from limner.sampling.rank import Ranking
 from limner.sampling.regions import pixel_mask, random_rectangle
-from limner.sampling.retouch import Retouch, retouch
+from limner.sampling.retouch import Retouch, Watch, retouch
 from limner.sampling.settings import SamplingOptions, SamplingSettings, check_count, check_number, check_seed
 from limner.sampling.studio import Studio
 
@@ -229,6 +229,7 @@ class Painter:
         seam: int | None = None,
         rank: Rank = "clip",
         cut: bool = False,
+        watch: Watch | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> list[Drawn]:
         """Redraw ``region`` (left, top, right, bottom) in pixels, or what is not black in ``mask``, for ``caption``.
@@ -236,7 +237,8 @@ class Painter:
         Kept parts count, those below and right of the region too (``sampling.edit``): more ``particles`` and ``sweeps``
         come nearer to the model's true conditional. Pixels outside come back untouched; inside, the drawing fades in
         over ``seam`` pixels (None: half a cell). Of ``candidates`` (None: 4, or ``count``) the ``count`` best stay.
-        ``image`` has the painter's resolution (``fit``). Raises InputError, PictureError, ModelError.
+        ``image`` has the painter's resolution (``fit``). ``watch`` may look on (``sampling.retouch.Watch``).
+        Raises InputError, PictureError, ModelError.
         """
         studio = self.studio
         before = studio.pixels(image, "edit")
@@ -253,7 +255,7 @@ class Painter:
         facts = self._facts("edit", settings) | asdict(effort) | {"candidates": candidates, "rank": _rank_fact(ranking)}
         facts["region"] = None if region is None else list(region)
         job = Retouch(before, wanted, caption, check_seed(seed), settings, effort, seam, ranking, cut)
-        return self._retouched(job, range(candidates), count, facts)
+        return self._retouched(job, range(candidates), count, facts, watch)
 
     def complete(self, image: Source, caption: str = "", *, rows: int | None = None, **options: Any) -> list[Drawn]:
         """Keep the upper ``rows`` of cells (None: half of them) and draw the rest; ``options`` as in ``edit``.
@@ -366,10 +368,12 @@ class Painter:
             facts=known, cut=cut,
         )  # fmt: skip
 
-    def _retouched(self, job: Retouch, numbers: Sequence[int], count: int, facts: dict[str, Any]) -> list[Drawn]:
+    def _retouched(
+        self, job: Retouch, numbers: Sequence[int], count: int, facts: dict[str, Any], watch: Watch | None = None
+    ) -> list[Drawn]:
         return [
             self._drawn(codes, image, job.caption, job.seed, number, score if job.ranking else None, facts)
-            for score, number, codes, image in retouch(self.studio, job, numbers, count)
+            for score, number, codes, image in retouch(self.studio, job, numbers, count, watch)
         ]
 
     def _drawn(

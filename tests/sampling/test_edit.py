@@ -154,3 +154,25 @@ def test_wrong_efforts_are_named(tiny, caption):
         redraw(TokenStep(tiny), caption, CODES, FREE, [0], **arguments)
     with pytest.raises(InputError, match="at least one cell"):
         redraw(TokenStep(tiny), caption, CODES, torch.zeros(6, dtype=torch.bool), [0], **arguments)
+
+
+def test_a_watcher_sees_the_picture_grow(caption):
+    """Ends of rows between the first and the last free cell; kept cells as they were, free ones old until drawn."""
+    step = TokenStep(small_dalle())
+    codes, columns = torch.arange(30) % 24, step.layout.columns
+    free = torch.zeros(30, dtype=torch.bool)
+    free[6:9] = free[11:14] = free[16:19] = True
+    seen: list[tuple[int, torch.Tensor, float]] = []
+    watched = redraw(
+        step, caption, codes, free, [4, 5], seed=2, settings=PLAIN, effort=Effort(3),
+        watch=lambda number, row, done: seen.append((number, row, done)),
+    )  # fmt: skip
+    plain = redraw(step, caption, codes, free, [4, 5], seed=2, settings=PLAIN, effort=Effort(3))
+    assert torch.equal(watched, plain)
+    assert [(number, round(done * 24)) for number, _, done in seen] == [(4, 4), (5, 4), (4, 9), (5, 9)]
+    for _, row, done in seen:
+        reached = 6 + round(done * 24)
+        assert reached % columns == 0
+        assert torch.equal(row[~free], codes[~free])
+        assert torch.equal(row[reached:], codes[reached:])
+        assert not torch.equal(row[:reached], codes[:reached])

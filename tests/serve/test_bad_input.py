@@ -273,6 +273,22 @@ def test_the_log_holds_no_caption(http, caplog):
     assert "secret" not in "".join(told)
 
 
+def test_the_log_holds_captions_where_they_are_asked_for(launch, pictures, caplog, png):
+    talkative = launch(folder=pictures, log_captions=True)
+    with caplog.at_level(logging.INFO), httpx.Client(base_url=talkative.url, timeout=30) as http:
+        http.post(DRAW, json={"prompt": "a told cube\nand a line", "candidates": 1})
+        data = {"prompt": "a told edit", "region": "0,0,8,8"}
+        http.post("/v1/images/edits", data=data, files={"image": png})
+        http.post("/v1/images/variations", data={"prompt": "a told variation"}, files={"image": png})
+        http.post("/v1/search", json={"text": "a told search"})
+        time.sleep(0.1)
+    told = [record.getMessage() for record in caplog.records if record.name == "limner.serve"]
+    for caption in (r"'a told cube\nand a line'", "'a told edit'", "'a told variation'", "'a told search'"):
+        (line,) = [line for line in told if caption in line]
+        assert "\n" not in line  # a caption cannot forge a line of the log
+        assert any(other.startswith(line.split()[0]) for other in told if other != line)  # the request's id
+
+
 def test_an_error_of_our_own_says_nothing_of_this_machine(launch, monkeypatch):
     server = launch()
 

@@ -106,6 +106,23 @@ def test_edit_keeps_every_pixel_outside(client, png):
     assert [event.type for event in streamed] == ["image_edit.completed"]
 
 
+def test_an_edit_streams_partial_pictures(client, png):
+    before = np.asarray(Image.open(io.BytesIO(png)))
+    mask = Image.new("L", (16, 16), 0)
+    mask.paste(255, (8, 0, 16, 16))  # a cell in each of the two rows
+    asked = {"image": png, "mask": packed(mask), "prompt": "a cat", "n": 2, "extra_body": {"seed": 1}}
+    events = list(client.images.edit(**asked, stream=True, partial_images=2))
+    partial = [event for event in events if event.type == "image_edit.partial_image"]
+    whole = [event for event in events if event.type == "image_edit.completed"]
+    assert [event.model_extra["index"] for event in partial] == [0, 1]
+    assert [event.partial_image_index for event in partial] == [0, 0]
+    for event in partial:
+        assert np.array_equal(pixels(event)[:, :8], before[:, :8])
+        assert not np.array_equal(pixels(event)[:8, 8:], before[:8, 8:])
+    alone = client.images.edit(**asked).data
+    assert [pixels(event).tolist() for event in whole] == [pixels(entry).tolist() for entry in alone]
+
+
 def test_variations(client, png):
     answer = client.images.create_variation(image=png, n=2, size="256x256")
     assert [Image.open(io.BytesIO(base64.b64decode(e.b64_json))).size for e in answer.data] == [(256, 256)] * 2

@@ -13,7 +13,7 @@ distribution, so at temperature 1 without filters the target is the model's own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,10 @@ from limner.sampling.generate import most_pictures
 from limner.sampling.guide import guide
 from limner.sampling.settings import SamplingSettings, check_count
 from limner.sampling.step import Context, State, TokenStep
+
+Watch = Callable[[int, Tensor, float], None]
+"""Hears, at ends of rows, a picture's number, its codes (N,) as its likeliest particle has them (the old ones where
+nothing is drawn yet), and the share of its tokens that is done, 0 … 1."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def redraw(
     settings: SamplingSettings,
     effort: Effort,
     empty: Tensor | None = None,
+    watch: Watch | None = None,
 ) -> Tensor:
     """Redraw the ``free`` cells of a picture: codes int64 (N,), free bool (N,) → codes (len(pictures), N).
 
@@ -86,7 +91,7 @@ def redraw(
         if empty is None:
             raise InputError(f"guidance {settings.guidance}: expected the empty caption too, got none")
         contexts.append(step.read(empty, given))
-    scene = _Scene(step, contexts, codes.to(step.device), free.tolist(), first, last, seed, settings)
+    scene = _Scene(step, contexts, codes.to(step.device), free.tolist(), first, last, seed, settings, watch)
     batch = max(1, most // particles)
     done = []
     for start in range(0, len(pictures), batch):
@@ -110,6 +115,7 @@ class _Scene:
     last: int
     seed: int
     settings: SamplingSettings
+    watch: Watch | None
 
     def begin(self, rows: int) -> tuple[State | None, Tensor]:
         """A batch of ``rows`` before place ``first``, and the guided logits there (rows, Vi)."""
@@ -159,6 +165,9 @@ def _monte_carlo(scene: _Scene, pictures: list[int], particles: int) -> tuple[Te
                 codes, kept = codes[rows], kept[rows]
                 if state is not None:
                     scene.reorder(state, rows)
+        if scene.watch is not None and i < scene.last and (i + 1) % scene.step.layout.columns == 0:
+            for j, row in enumerate(weights.argmax(dim=-1).tolist()):
+                scene.watch(pictures[j], codes[j * P + row].clone(), (i + 1 - scene.first) / (N - scene.first))
         if i < N - 1:
             assert state is not None
             logits = scene.advance(state, codes[:, i], i)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from limner.sampling.edit import Effort, as_places, redraw
 from limner.sampling.likelihood import log_likelihoods
@@ -43,8 +44,20 @@ class Retouched(NamedTuple):
     image: np.ndarray
 
 
-def retouch(studio: Studio, job: Retouch, numbers: Sequence[int], count: int) -> list[Retouched]:
+Watch = Callable[[int, float, Callable[[], np.ndarray]], None]
+"""Hears, at ends of rows of cells, a picture's number, the share that is done (0 … 1), and how to see it as it stands:
+a function that gives pixels uint8 (H, W, 3)."""
+
+
+def retouch(
+    studio: Studio, job: Retouch, numbers: Sequence[int], count: int, watch: Watch | None = None
+) -> list[Retouched]:
     """The ``count`` best of the pictures ``numbers`` of the job's seed, best first. Raises InputError."""
+
+    def told(number: int, codes: Tensor, done: float) -> None:
+        assert watch is not None
+        watch(number, done, lambda: blend(job.before, studio.decode(codes[None])[0], job.wanted, job.seam))
+
     ids = studio.ids([job.caption, ""], job.cut)
     codes = redraw(
         studio.step,
@@ -56,6 +69,7 @@ def retouch(studio: Studio, job: Retouch, numbers: Sequence[int], count: int) ->
         settings=job.settings,
         effort=job.effort,
         empty=ids[1],
+        watch=None if watch is None else told,
     )
     images = [blend(job.before, image, job.wanted, job.seam) for image in studio.decode(codes)]
     scores = [0.0] * len(codes)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from limner.looker import Looker
 from limner.painter import Drawn, Painter
 from limner.sampling.rank import PASS, Best, ClipScorer, Ranking
+from limner.sampling.retouch import Watch
 from limner.sampling.settings import SamplingSettings
 from limner.sampling.step import TokenStep
 from limner.serve.engine import Busy, Engine, Stopping
@@ -28,7 +30,9 @@ from limner.serve.settings import ServeSettings
 T = TypeVar("T")
 PING_SECONDS = 10.0
 QUEUES = 32
-"""Edits, or looks, that may wait."""
+"""Edits, or looks, that may be open at once."""
+EDITS = 4
+"""Edits that are drawn at once, token by token in turn with the batch."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class Sketch:
 
 
 class Partial(NamedTuple):
-    """Candidate ``number`` with its upper ``rows`` of cells drawn, the rest grey."""
+    """Candidate ``number`` when ``done`` (0 … 1) of it is drawn; of its unfinished pictures this is number ``at``.
+
+    What is not drawn yet is grey, or in an edit as it was.
+    """
 
     number: int
-    rows: int
+    at: int
+    done: float
     image: Image.Image
 
 
@@ -68,8 +76,8 @@ class Desk:
             self.engine = Engine(scheduler, waiting=limits.waiting)
         self.drawn = 0
         self.stopping = False
-        self._finish = ThreadPoolExecutor(1, "limner-finish")
-        self._hands, self._eyes = _Lane("limner-edit"), _Lane("limner-look")
+        self._finish = _Lane("limner-finish", 1)
+        self._hands, self._eyes = _Lane("limner-edit", EDITS, QUEUES), _Lane("limner-look", 1, QUEUES)
 
     def start(self) -> None:
         """Begin to work."""
@@ -89,7 +97,7 @@ class Desk:
             self.engine.stop()
         self._hands.stop()
         self._eyes.stop()
-        self._finish.shutdown(wait=False, cancel_futures=True)
+        self._finish.stop()
 
     # Drawing
 
@@ -137,11 +145,11 @@ class Desk:
                 if kind == "drawn":
                     ready = finisher.add(number, what)
                     if ready:
-                        await loop.run_in_executor(self._finish, finisher.finish, ready)
+                        await self.finish(partial(finisher.finish, ready))
                         self.drawn += len(ready)
                 elif newest[number] == rows:  # else a newer one is there already
-                    image = await loop.run_in_executor(self._finish, unfinished, painter, what, rows)
-                    yield Partial(number, rows, image)
+                    image = await self.finish(partial(unfinished, painter, what, rows))
+                    yield Partial(number, sketch.rows.index(rows), rows / painter.config.rows, image)
             yield finisher.pictures()
         finally:
             engine.cancel(task)
@@ -151,12 +159,52 @@ class Desk:
         painter = self._painter()
         gone = threading.Event()
         shadow, studio = copy.copy(painter), copy.copy(painter.studio)
-        studio.step = _Watched(painter.studio.step, gone)  # type: ignore[assignment]
+        assert self.engine is not None
+        studio.step = _InTurn(painter.studio.step, self.engine, gone)  # type: ignore[assignment]
         shadow.studio = studio
         try:
             return await self._hands.run(lambda: None if gone.is_set() else function(shadow))  # type: ignore[return-value,arg-type]
         finally:
             gone.set()
+
+    async def redraw(
+        self, function: Callable[[Painter, Watch], list[Drawn]], count: int, partials: int
+    ) -> AsyncIterator[Partial | Ping | list[Drawn]]:
+        """As ``work``, with ``partials`` unfinished pictures of each of the first ``count`` candidates on the way."""
+        loop, events = asyncio.get_running_loop(), asyncio.Queue[Partial | list[Drawn] | BaseException]()
+        told: dict[int, int] = {}
+
+        def watch(number: int, done: float, picture: Callable[[], np.ndarray]) -> None:
+            stage = int(done * (partials + 1))
+            if number < count and told.get(number, 0) < stage <= partials:
+                told[number] = stage
+                put(Partial(number, stage - 1, done, Image.fromarray(picture())))
+
+        def put(event: Partial) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        def ended(task: asyncio.Future[list[Drawn]]) -> None:
+            if not task.cancelled():
+                events.put_nowait(task.exception() or task.result())
+
+        task = asyncio.ensure_future(self.work(lambda painter: function(painter, watch)))
+        task.add_done_callback(ended)
+        try:
+            while True:
+                try:
+                    event = await asyncio.wait_for(events.get(), PING_SECONDS)
+                except TimeoutError:
+                    yield Ping()
+                    continue
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, list):
+                    self.drawn += len(event)
+                    return
+        finally:
+            task.cancel()
 
     async def look(self, function: Callable[[Looker], T]) -> T:
         """Something of the looker's."""
@@ -168,7 +216,7 @@ class Desk:
 
     async def finish(self, function: Callable[[], T]) -> T:
         """Small work on pictures, beside the drawing."""
-        return await asyncio.get_running_loop().run_in_executor(self._finish, function)
+        return await self._finish.run(function)
 
     def _painter(self) -> Painter:
         if self.stopping:
@@ -224,22 +272,30 @@ class _Finisher:
 
 
 class _Lane:
-    """One thread, with a bounded number of calls that wait for it."""
+    """A few threads; where ``most`` calls are open another one is refused (Busy), after the end all are (Stopping)."""
 
-    def __init__(self, name: str) -> None:
-        self._pool, self._open = ThreadPoolExecutor(1, name), 0
+    def __init__(self, name: str, threads: int, most: int | None = None) -> None:
+        self._pool, self._most = ThreadPoolExecutor(threads, name), most
+        self._open, self._ended = 0, False
 
     async def run(self, function: Callable[[], T]) -> T:
-        if self._open >= QUEUES:
+        if self._ended:
+            raise Stopping
+        if self._most is not None and self._open >= self._most:
             raise Busy(after=5)
         self._open += 1
-        future = asyncio.get_running_loop().run_in_executor(self._pool, function)
         try:
-            return await future
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._ended and not (task is not None and task.cancelling()):
+                raise Stopping from None  # taken from the queue by ``stop``; the caller is still there
+            raise
         finally:
             self._open -= 1
 
     def stop(self) -> None:
+        self._ended = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -247,11 +303,11 @@ class _Gone(Exception):
     """Nobody waits for this any more."""
 
 
-class _Watched:
-    """A token step that stops when ``gone`` is set."""
+class _InTurn:
+    """A token step that the drawing thread computes between two of its own, until ``gone`` is set."""
 
-    def __init__(self, step: TokenStep, gone: threading.Event) -> None:
-        self._step, self._gone = step, gone
+    def __init__(self, step: TokenStep, engine: Engine, gone: threading.Event) -> None:
+        self._step, self._engine, self._gone = step, engine, gone
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
@@ -259,7 +315,7 @@ class _Watched:
     def advance(self, *arguments: Any) -> Any:
         if self._gone.is_set():
             raise _Gone
-        return self._step.advance(*arguments)
+        return self._engine.call(lambda: self._step.advance(*arguments))
 
 
 def unfinished(painter: Painter, codes: np.ndarray, rows: int) -> Image.Image:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from limner.serve.scheduler import Scheduler, Task
+
+T = TypeVar("T")
 
 
 class Busy(Exception):
@@ -73,6 +77,26 @@ class Engine:
                 self._open.discard(task)
                 self._inbox.append(lambda: self._scheduler.cancel(task))
                 self._wake.notify()
+
+    def call(self, function: Callable[[], T]) -> T:
+        """What ``function`` gives, run between two steps in the drawing thread. Raises Stopping.
+
+        So that edits take turns with the batch, and one thread alone uses the token step.
+        """
+        found: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                found.set_result(function())
+            except BaseException as error:
+                found.set_exception(error)
+
+        with self._wake:
+            if self._ended:
+                raise Stopping
+            self._inbox.append(run)
+            self._wake.notify()
+        return found.result()
 
     def stop_taking(self) -> None:
         """Take nothing more; what has not begun fails with Stopping, what has goes on."""

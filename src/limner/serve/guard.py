@@ -14,6 +14,7 @@ import time
 from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.serve.answers import Refusal, refusal_of
@@ -114,6 +115,12 @@ class Guard:
             return True
         scheme, _, token = given.partition(b" ")
         return hmac.compare_digest(token.strip(), self._key) and scheme.lower() == b"bearer"
+
+
+def log_caption(request: Request, settings: ServeSettings, caption: str) -> None:
+    """Write what was asked for into the log, where the settings want it there."""
+    if settings.log_captions:
+        log.info("%s caption %r", request.state.request_id, caption)
 
 
 class _Bounded:

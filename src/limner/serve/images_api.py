@@ -22,11 +22,13 @@ from limner.painter import Drawn, Painter
 from limner.pictures.load import load_picture
 from limner.pictures.png import png_bytes, read_facts
 from limner.pictures.transform import centre_crop
+from limner.sampling.retouch import Watch
 from limner.serve.answers import Refusal, answer, refusal_of
 from limner.serve.asked import Asked, read_asked
 from limner.serve.desk import Desk, Partial, Ping
 from limner.serve.fields import Fields, missing, read_fields, read_json
 from limner.serve.gone import unless_gone
+from limner.serve.guard import log_caption
 
 Region = tuple[int, int, int, int]
 
@@ -58,6 +60,7 @@ class ImagesAPI:
         fields = await read_json(request, self._limits.json)
         asked = read_asked(fields, self._painter, self._limits)
         fields.finish()
+        log_caption(request, self._desk.settings, asked.prompt)
         drawing = self._desk.draw(asked.sketch(self._painter.config.rows))
         if asked.stream:
             return await self._stream(request, asked, drawing, "image_generation")
@@ -74,16 +77,17 @@ class ImagesAPI:
         fields.finish()
         if not pictures:
             raise missing("image", "a picture")
+        log_caption(request, self._desk.settings, asked.prompt)
 
-        def work(painter: Painter) -> list[Drawn]:
+        def work(painter: Painter, watch: Watch) -> list[Drawn]:
             image, wanted = _with_mask(painter, pictures[0], masks[0] if masks else None, region)
             place: dict[str, Any] = {"region": region} if wanted is None else {"mask": wanted}
             return painter.edit(
                 image, asked.prompt, **place, count=asked.count, candidates=asked.candidates, seed=asked.seed,
-                particles=particles, sweeps=sweeps, cut=asked.cut, **_options(asked),
+                particles=particles, sweeps=sweeps, cut=asked.cut, watch=watch, **_options(asked),
             )  # fmt: skip
 
-        drawing = _as_drawing(self._desk, work)
+        drawing = self._desk.redraw(work, asked.count, asked.partials if asked.stream else 0)
         if asked.stream:
             return await self._stream(request, asked, drawing, "image_edit")
         return answer(await unless_gone(request, self._collect(asked, drawing)))
@@ -98,14 +102,15 @@ class ImagesAPI:
         asked = read_asked(fields, self._painter, self._limits, prompt=told)
         strength = fields.number("strength", 0, 1)
         fields.finish()
+        log_caption(request, self._desk.settings, asked.prompt)
 
-        def work(painter: Painter) -> list[Drawn]:
+        def work(painter: Painter, watch: Watch) -> list[Drawn]:
             return painter.variations(
                 pictures[0], asked.prompt, count=asked.count, strength=0.5 if strength is None else strength,
                 seed=asked.seed, cut=asked.cut or asked.prompt == told, **_options(asked),
             )  # fmt: skip
 
-        return answer(await unless_gone(request, self._collect(asked, _as_drawing(self._desk, work))))
+        return answer(await unless_gone(request, self._collect(asked, self._desk.redraw(work, 0, 0))))
 
     # Answers
 
@@ -142,11 +147,9 @@ class ImagesAPI:
             yield b": ping\n\n"
         elif isinstance(event, Partial):
             image = await self._desk.finish(lambda: _packed(event.image, asked.size, {}, False))
-            rows = self._painter.config.rows
-            at = asked.sketch(rows).rows.index(event.rows)
             kind = f"{name}.partial_image"
-            table = {"type": kind, "b64_json": image, "partial_image_index": at, "index": event.number}
-            yield _sse(kind, table | {"created_at": int(time.time()), "done": event.rows / rows} | self._common(asked))
+            table = {"type": kind, "b64_json": image, "partial_image_index": event.at, "index": event.number}
+            yield _sse(kind, table | {"created_at": int(time.time()), "done": event.done} | self._common(asked))
         else:
             for rank, drawn in enumerate(event):
                 (entry,) = await self._desk.finish(partial(_entries, [drawn], asked))
@@ -168,10 +171,6 @@ class ImagesAPI:
             "total_tokens": words + drawn,
             "input_tokens_details": {"text_tokens": words, "image_tokens": 0},
         }
-
-
-async def _as_drawing(desk: Desk, work: Any) -> AsyncIterator[list[Drawn]]:
-    yield await desk.work(work)
 
 
 def _options(asked: Asked) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from limner.serve.asked import check_model
 from limner.serve.desk import Desk
 from limner.serve.fields import Fields, missing, read_fields
 from limner.serve.gone import unless_gone
+from limner.serve.guard import log_caption
 
 FRESH_SECONDS = 30.0
 """How long the folder's index is taken for true."""
@@ -127,6 +128,7 @@ class LookAPI:
         fields.finish()
         if not text.strip() and not pictures and not like:
             raise Refusal(400, "text: expected a text, an image or an id (like)", param="text", code="invalid_value")
+        log_caption(request, self._desk.settings, text)
 
         def work(one: Looker) -> Any:
             index = self._folder.index(one)

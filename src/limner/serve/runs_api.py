@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -53,7 +54,7 @@ class RunsAPI:
     async def sample(self, request: Request) -> Response:
         """GET /api/runs/RUN/samples/NAME."""
         run, name = await self._find(request), request.path_params["name"]
-        if name not in _samples(run):
+        if name not in await asyncio.to_thread(_samples, run):
             raise Refusal(404, "sample: no such picture in this run", code="not_found")
         return FileResponse(run / "samples" / name, media_type="image/png", headers={"cache-control": "no-cache"})
 
@@ -72,21 +73,28 @@ class RunsAPI:
         return {
             place.resolve().name: place
             for place in places
-            if (place / "journal.jsonl").is_file() and place.resolve().is_relative_to(root)
+            if place.resolve().is_relative_to(root) and _own(place, "journal.jsonl").is_file()
         }
+
+
+def _own(run: Path, name: str) -> Path:
+    """The run's file ``name``; one that is not there where a link leads out of the run."""
+    path = run / name
+    return path if path.resolve().is_relative_to(run.resolve()) else run / ".nothing"
 
 
 def _about(run: Path) -> dict[str, Any]:
     recipe: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
-        recipe = tomllib.loads((run / "recipe.toml").read_text(encoding="utf-8"))
+        recipe = tomllib.loads(_own(run, "recipe.toml").read_text(encoding="utf-8"))
     records = read_journal(run / "journal.jsonl")
     training = recipe.get("training", {})
+    steps = training.get("steps") if isinstance(training, dict) else None
     return {
         "id": run.resolve().name,
         "kind": str(recipe.get("kind", "")),
         "step": max((_step(record) for record in records), default=0),
-        "steps": training.get("steps") if isinstance(training, dict) else None,
+        "steps": steps if isinstance(steps, int) else None,
         "changed": (run / "journal.jsonl").stat().st_mtime,
         "samples": len(_samples(run)),
     }
@@ -101,12 +109,14 @@ def _curves(run: Path, after: int) -> dict[str, Any]:
     for record in thin:
         for name, value in record.items():
             if name not in CLOCKS and isinstance(value, int | float) and not isinstance(value, bool):
-                curves.setdefault(name, []).append((_step(record), float(value)))
+                with contextlib.suppress(OverflowError):  # JSON has no number that is not finite
+                    if math.isfinite(number := float(value)):
+                        curves.setdefault(name, []).append((_step(record), number))
     return {"run": _about(run), "curves": curves, "samples": _samples(run)[-24:]}
 
 
 def _samples(run: Path) -> list[str]:
-    folder = run / "samples"
+    folder = _own(run, "samples")
     if not folder.is_dir():
         return []
     files = (file for file in folder.iterdir() if file.suffix == ".png" and not file.is_symlink())
@@ -115,4 +125,4 @@ def _samples(run: Path) -> list[str]:
 
 def _step(record: dict[str, Any]) -> int:
     step = record.get("step", 0)
-    return step if isinstance(step, int) else 0
+    return step if isinstance(step, int) and abs(step) < 10**12 else 0

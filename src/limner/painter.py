@@ -113,9 +113,7 @@ class Painter:
         ``candidates`` None: 16, or as many as ``count`` where nothing can rank them. Raises InputError, ModelError
         (ranking asked for, no CLIP there).
         """
-        drafts = self.drafts(
-            caption, count=count, candidates=candidates, seed=seed, rank=rank, cut=cut, **sampling
-        )  # fmt: skip
+        drafts = self.drafts(caption, count=count, candidates=candidates, seed=seed, rank=rank, cut=cut, **sampling)
         begun, before = time.monotonic(), 0
         with progress("drawing", drafts.total, quiet=quiet) as bar:
             for done in drafts:
@@ -236,9 +234,9 @@ class Painter:
 
         Kept parts count, those below and right of the region too (``sampling.edit``): more ``particles`` and ``sweeps``
         come nearer to the model's true conditional. Pixels outside come back untouched; inside, the drawing fades in
-        over ``seam`` pixels (None: half a cell). Of ``candidates`` (None: 4, or ``count``) the ``count`` best stay.
-        ``image`` has the painter's resolution (``fit``). ``watch`` may look on (``sampling.retouch.Watch``).
-        Raises InputError, PictureError, ModelError.
+        over ``seam`` pixels (None: half a cell). Of ``candidates`` (None: 4, or ``count``) the ``count`` best stay;
+        ``watch`` sees them grow. ``image`` has the painter's resolution (``fit``). Raises InputError, PictureError,
+        ModelError.
         """
         studio = self.studio
         before = studio.pixels(image, "edit")

@@ -21,6 +21,17 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from limner.pictures.png import png_bytes, read_facts
 
 SECONDS = 60
+# Watch for unfinished pictures: they stand in a figure, not in a button.
+WATCH = """
+    window.partial = 0; new MutationObserver(() => {
+      partial += document.querySelectorAll("#results figure").length;
+    }).observe(document.getElementById("results"), {childList: true});"""
+DROP = """
+    const box = new DataTransfer();
+    const bytes = Uint8Array.from(atob(arguments[1]), (one) => one.charCodeAt(0));
+    box.items.add(new File([bytes], "picture.png", {type: "image/png"}));
+    const target = document.querySelector(arguments[0]);
+    target.dispatchEvent(new DragEvent("drop", {dataTransfer: box, bubbles: true, cancelable: true}));"""
 
 
 class Page:
@@ -67,6 +78,9 @@ class Page:
         self.idle()
         assert self["error"].text == ""
 
+    def drop(self, selector: str, file: Path) -> None:
+        self.driver.execute_script(DROP, selector, base64.b64encode(file.read_bytes()).decode())
+
     def bytes_of(self, image: Any) -> bytes:
         """The file behind an <img>, as the page holds it."""
         script = """
@@ -92,12 +106,7 @@ def page(open_browser: Any, site: Any) -> Page:
 
 def test_draws_ranks_and_keeps_the_settings_in_the_file(page, painter):
     page.open()
-    # Watch for unfinished pictures: they stand in a figure, not in a button.
-    page.driver.execute_script(
-        "window.partial = 0; new MutationObserver(() => {"
-        "  partial += document.querySelectorAll('#results figure').length;"
-        "}).observe(document.getElementById('results'), {childList: true});"
-    )
+    page.driver.execute_script(WATCH)
     page.draw("a red cube", count=6, seed=7)
     assert page.driver.execute_script("return partial") > 0
     assert len(page.all("#results button")) == 4
@@ -135,6 +144,7 @@ def test_redraws_a_region_and_leaves_the_rest(page):
     page.type("mask-w", "8")
     page.type("mask-h", "8")
     page.click("redraw-prompt")
+    page.driver.execute_script(WATCH)
     page.all("[data-testid=redraw]")[0].click()
     page.until(lambda: len(page.all("#results button")) == 4)
     page.idle()
@@ -179,6 +189,84 @@ def test_settings_come_back_from_a_picture(page, tmp_path, painter):
     page.until(lambda: "does not say" in page["error"].text)
 
 
+def test_a_picture_may_be_dropped_anywhere(page, tmp_path, painter, looker):
+    """On the drop zone or beside it: the browser must not go to the file."""
+    (one,) = painter.generate("a green star", count=1, candidates=2, seed=98)
+    file = one.save(tmp_path / "star.png")
+    for place in ("#drop-settings", "footer"):
+        page.open()
+        page.type("prompt", "something else")
+        page.drop(place, file)
+        page.until(lambda: page["prompt"].get_property("value") == "a green star")
+        page.idle()
+        assert page["seed"].get_property("value") == "98"
+    page.open("look")
+    page.type("labels", "a red cube, a cat")
+    page.drop("footer", file)
+    page.until(lambda: len(page.all("#looked dt")) == 2)
+    page.idle()
+    assert not page.errors()
+
+
+def test_the_history_gives_a_picture_and_its_settings_back(page):
+    page.open()
+    page.driver.execute_script("document.getElementById('forget').click()")
+    page.until(lambda: not page.all("#history button"))
+    page.draw("a red cube", count=2, seed=41)
+    page.draw("a blue ball", count=2, seed=42)
+    page.open()  # it outlives the visit
+    page.until(lambda: len(page.all("#history button")) == 4)
+    assert [image.get_attribute("alt") for image in page.all("#history img")] == ["a blue ball"] * 2 + [
+        "a red cube"
+    ] * 2
+    page.all("#history button")[3].click()
+    page.until(lambda: page["chosen"].is_displayed())
+    assert "seed 41" in page["chosen-facts"].text
+    page.click("reuse")
+    page.until(lambda: page["prompt"].get_property("value") == "a red cube")
+    assert page["seed"].get_property("value") == "41"
+    page.click("forget")
+    page.until(lambda: not page.all("#history button"))
+    assert not page.errors()
+
+
+def test_a_picture_can_be_downloaded(page):
+    page.open().draw("a red cube", count=1, seed=5)
+    page.all("#results button")[0].click()
+    page.until(lambda: page["chosen"].is_displayed())
+    assert page["download"].get_attribute("download") == "a-red-cube-5-0.png"
+    assert read_facts(page.bytes_of(page["chosen-image"]))["caption"] == "a red cube"
+    assert page["download"].get_attribute("href") == page["chosen-image"].get_attribute("src")
+
+
+def test_marks_with_the_brush(page):
+    from selenium.webdriver import ActionChains
+
+    page.open().draw("a blue ball", count=1, seed=3)
+    page.all("#results button")[0].click()
+    page.until(lambda: page["chosen"].is_displayed())
+    page.all("[name=tool][value=brush]")[0].click()
+    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", page["mask"])
+    side = page["mask"].size["width"]
+    before = page.pixels_of(page["chosen-image"])
+    # A stroke through the upper right quarter; three quarters of a cell to each side of it are marked.
+    stroke = ActionChains(page.driver).move_to_element_with_offset(page["mask"], int(side * 0.42), int(-side * 0.42))
+    stroke.click_and_hold().move_by_offset(int(-side * 0.2), 0).release().perform()
+    marked = page.driver.execute_script(
+        "const c = arguments[0]; const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "return [...Array(c.width * c.height).keys()].map((at) => d[4 * at + 3] > 0);", page["mask"],
+    )  # fmt: skip
+    wanted = np.array(marked).reshape(16, 16)
+    assert 64 <= wanted.sum() < 128
+    assert not wanted[8:].any()
+    page.all("[data-testid=redraw]")[0].click()
+    page.until(lambda: len(page.all("#results button")) == 4)
+    page.idle()
+    for tile in page.all("#results img"):
+        assert np.array_equal(page.pixels_of(tile)[~wanted], before[~wanted])
+    assert not page.errors()
+
+
 def test_stop(page):
     page.open()
     page.type("prompt", "a red cube")
@@ -194,16 +282,7 @@ def test_stop(page):
 def test_looks_at_a_dropped_picture(page, a_picture: Path, looker):
     page.open("look")
     page.type("labels", "a red cube, a cat, noise")
-    data = base64.b64encode(a_picture.read_bytes()).decode()
-    page.driver.execute_script(
-        """
-        const box = new DataTransfer();
-        const bytes = Uint8Array.from(atob(arguments[0]), (one) => one.charCodeAt(0));
-        box.items.add(new File([bytes], "noise.png", {type: "image/png"}));
-        const drop = new DragEvent("drop", {dataTransfer: box, bubbles: true});
-        document.getElementById("drop-look").dispatchEvent(drop);""",
-        data,
-    )
+    page.drop("#drop-look", a_picture)
     page.until(lambda: len(page.all("#looked dt")) == 3)
     page.idle()
     best = looker.classify([a_picture], ["a red cube", "a cat", "noise"])[0][0]

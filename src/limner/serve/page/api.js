@@ -34,17 +34,21 @@ const asJson = (table, signal) => ({
 export const post = async (path, table, signal) => (await ask(path, asJson(table, signal))).json();
 
 /** A multipart form: values that are undefined or empty stay out. */
-export async function postForm(path, table, signal) {
+function asForm(table, signal) {
   const body = new FormData();
   for (const [name, value] of Object.entries(table)) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined && one !== "") body.append(name, one);
   }
-  return (await ask(path, { method: "POST", body, signal })).json();
+  return { method: "POST", body, signal };
 }
 
+export const postForm = async (path, table, signal) => (await ask(path, asForm(table, signal))).json();
+export const stream = (path, table, signal) => events(path, asJson(table, signal));
+export const streamForm = (path, table, signal) => events(path, asForm(table, signal));
+
 /** Server-sent events as they come. */
-export async function* stream(path, table, signal) {
-  const reader = (await ask(path, asJson(table, signal))).body.pipeThrough(new TextDecoderStream()).getReader();
+async function* events(path, options) {
+  const reader = (await ask(path, options)).body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
     const { value, done } = await reader.read();

@@ -9,6 +9,7 @@ export function takeFiles(zone, input, each) {
   zone.addEventListener("dragleave", () => zone.classList.remove("over"));
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
+    event.stopPropagation();
     zone.classList.remove("over");
     if (event.dataTransfer.files.length) each([...event.dataTransfer.files]);
   });

@@ -1,6 +1,6 @@
 // The room where captions become pictures.
 
-import { postForm, stream } from "./api.js";
+import { postForm, stream, streamForm } from "./api.js";
 import { $, make, takeFiles } from "./dom.js";
 import { Mask } from "./mask.js";
 import { blobOf, factsOf } from "./png.js";
@@ -102,28 +102,22 @@ export function startDraw(about, { run, tell }) {
     return { ...told, b64_json: undefined, blob, caption, url: URL.createObjectURL(blob), rank: told.rank };
   }
 
-  async function draw() {
-    const prompt = $("prompt").value.trim();
-    const count = number("count") ?? 4;
+  /** Show pictures while they grow; `begin` gives the server's events. Gives the whole ones, best first. */
+  async function grow(caption, begin) {
     const begun = performance.now();
     controller = new AbortController();
     $("stop").disabled = false;
-    $("chosen").hidden = true;
     $("progress").hidden = false;
     $("progress").value = 0;
     $("status").textContent = say("drawing");
     for (const old of results) if (!old.kept) URL.revokeObjectURL(old.url);
     results = [];
     all = false;
-    const wish = {
-      prompt, n: count, candidates: count, stream: true, partial_images: 3, seed: number("seed"),
-      temperature: number("temperature"), guidance: number("guidance"), cut: true,
-    };
     const whole = [];
     let told = 0;
     try {
-      for await (const event of stream("/v1/images/generations", wish, controller.signal)) {
-        const entry = entryOf(event, prompt);
+      for await (const event of begin(controller.signal)) {
+        const entry = entryOf(event, caption);
         if (event.type.endsWith("partial_image")) {
           results = [...results.filter((one) => one.index !== entry.index), entry].sort((one, two) => one.index - two.index);
           $("progress").value = event.done;
@@ -136,9 +130,7 @@ export function startDraw(about, { run, tell }) {
         }
         show();
       }
-      $("status").textContent = say("drawn", whole.length, ((performance.now() - begun) / 1000).toFixed(1));
-      for (const entry of whole.slice(0, SHOWN)) await remember({ blob: entry.blob, caption: prompt });
-      await showHistory();
+      await keep(whole, begun);
     } catch (error) {
       if (error.name === "AbortError") $("status").textContent = say("stopped");
       else { $("status").textContent = ""; throw error; }
@@ -146,6 +138,24 @@ export function startDraw(about, { run, tell }) {
       $("stop").disabled = true;
       $("progress").hidden = true;
     }
+    return whole;
+  }
+
+  async function keep(whole, begun) {
+    $("status").textContent = say("drawn", whole.length, ((performance.now() - begun) / 1000).toFixed(1));
+    for (const entry of whole.slice(0, SHOWN)) await remember({ blob: entry.blob, caption: entry.caption });
+    await showHistory();
+  }
+
+  async function draw() {
+    const prompt = $("prompt").value.trim();
+    const count = number("count") ?? 4;
+    $("chosen").hidden = true;
+    const wish = {
+      prompt, n: count, candidates: count, stream: true, partial_images: 3, seed: number("seed"),
+      temperature: number("temperature"), guidance: number("guidance"), cut: true,
+    };
+    await grow(prompt, (signal) => stream("/v1/images/generations", wish, signal));
   }
 
   // One picture
@@ -167,25 +177,28 @@ export function startDraw(about, { run, tell }) {
     $("chosen").scrollIntoView({ block: "nearest" });
   }
 
-  async function replaceBy(path, table) {
+  async function vary() {
     $("status").textContent = say("drawing");
     const begun = performance.now();
-    const caption = table.prompt ?? chosen.caption;
-    const answer = await postForm(path, { ...table, image: chosen.blob });
+    const { caption, blob } = chosen;
+    const answer = await postForm("/v1/images/variations", { prompt: caption, n: 4, cut: "true", image: blob });
     results = answer.data.map((told, rank) => ({ ...entryOf({ ...told, rank }, caption), kept: true }));
     all = false;
     show();
-    $("status").textContent = say("drawn", results.length, ((performance.now() - begun) / 1000).toFixed(1));
-    for (const entry of results) await remember({ blob: entry.blob, caption });
-    await showHistory();
+    await keep(results, begun);
     await choose(results[0]);
   }
 
   async function redraw() {
     const marked = await mask.png();
     if (!marked) { $("status").textContent = say("nothing_marked"); tell(new Error(say("nothing_marked"))); return; }
-    const options = { n: 4, seed: number("seed"), temperature: number("temperature"), guidance: number("guidance"), cut: "true" };
-    await replaceBy("/v1/images/edits", { prompt: $("redraw-prompt").value.trim(), mask: marked, ...options });
+    const caption = $("redraw-prompt").value.trim();
+    const wish = {
+      prompt: caption, image: chosen.blob, mask: marked, n: 4, seed: number("seed"), temperature: number("temperature"),
+      guidance: number("guidance"), cut: "true", stream: "true", partial_images: 3,
+    };
+    const [best] = await grow(caption, (signal) => streamForm("/v1/images/edits", wish, signal));
+    if (best) await choose(best);
   }
 
   async function showHistory() {
@@ -224,11 +237,14 @@ export function startDraw(about, { run, tell }) {
   });
   $("stop").addEventListener("click", () => controller?.abort());
   $("more").addEventListener("click", () => { all = true; show(); $("results").querySelectorAll("button")[SHOWN]?.focus(); });
-  $("vary").addEventListener("click", () => run(() => replaceBy("/v1/images/variations", { prompt: chosen.caption, n: 4, cut: "true" })));
+  $("vary").addEventListener("click", () => run(vary));
   $("reuse").addEventListener("click", async () => useFacts(factsOf(await chosen.blob.arrayBuffer()) ?? {}));
   $("close").addEventListener("click", () => { $("chosen").hidden = true; $("results").querySelector("button")?.focus(); });
   $("redraw-form").addEventListener("submit", (event) => { event.preventDefault(); run(redraw); });
   $("forget").addEventListener("click", async () => { await forget(); await showHistory(); $("status").focus(); });
   takeFiles($("drop-settings"), $("restore"), (files) => run(() => restore(files)));
-  return { spoken: () => { fillPatterns(); fillWords(); show(); } };
+  return {
+    spoken: () => { fillPatterns(); fillWords(); show(); },
+    dropped: (files) => run(() => restore(files)),
+  };
 }

@@ -64,10 +64,12 @@ export function startLook(about, { run, tell }) {
     await show(postForm("/v1/search", { text, image }));
   }
 
-  takeFiles($("drop-look"), $("files"), (dropped) => {
+  function take(dropped) {
     files = dropped.filter((file) => file.type.startsWith("image/"));
     if ($("labels").value.trim()) run(look);
-  });
+  }
+
+  takeFiles($("drop-look"), $("files"), take);
   takeFiles($("drop-search"), $("query-file"), ([file]) => {
     const box = new DataTransfer();
     box.items.add(file);
@@ -75,5 +77,5 @@ export function startLook(about, { run, tell }) {
   });
   $("look-form").addEventListener("submit", (event) => { event.preventDefault(); run(look); });
   $("search-form").addEventListener("submit", (event) => { event.preventDefault(); run(search); });
-  return {};
+  return { dropped: take };
 }

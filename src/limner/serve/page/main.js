@@ -52,6 +52,16 @@ function startTabs() {
   open(named());
 }
 
+/** A file dropped beside every zone goes to the room that is open, never in the page's place. */
+function startDrop() {
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    const files = [...event.dataTransfer.files];
+    if (files.length) rooms[ROOMS.find((room) => !$(`room-${room}`).hidden)]?.dropped?.(files);
+  });
+}
+
 function startLanguage() {
   const wanted = localStorage.getItem("language") ?? navigator.language.slice(0, 2);
   speak(LANGUAGES.includes(wanted) ? wanted : "en");
@@ -77,6 +87,7 @@ async function begin() {
 }
 
 startLanguage();
+startDrop();
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   keepKey($("key").value);

@@ -5,7 +5,7 @@ import { $, make } from "./dom.js";
 import { say } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [800, 340, 70, 15, 15, 35];
+const [HIGH, LEFT, RIGHT, TOP, BOTTOM] = [340, 60, 20, 15, 35];
 const EVERY = 5000;
 
 function node(tag, attributes, text) {
@@ -20,20 +20,22 @@ const short = (value) => Number(value.toPrecision(3)).toString();
 /** Curves [(class, points)] as an inline picture. */
 function chart(curves, logarithmic, title) {
   const scale = logarithmic ? (value) => Math.log10(Math.max(value, 1e-12)) : (value) => value;
+  // As wide as it stands there, so that its words keep their size on a narrow page.
+  const wide = Math.max(300, $("chart").clientWidth);
   const points = curves.flatMap(([, one]) => one);
-  const svg = node("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": title });
+  const svg = node("svg", { viewBox: `0 0 ${wide} ${HIGH}`, role: "img", "aria-label": title });
   if (!points.length) return svg;
   const steps = points.map(([step]) => step);
   const values = points.map(([, value]) => scale(value));
   const [first, last] = [Math.min(...steps), Math.max(...steps, Math.min(...steps) + 1)];
   const low = Math.min(...values);
   const high = Math.max(...values) > low ? Math.max(...values) : low + 1;
-  const x = (step) => LEFT + (WIDE - LEFT - RIGHT) * (step - first) / (last - first);
+  const x = (step) => LEFT + (wide - LEFT - RIGHT) * (step - first) / (last - first);
   const y = (value) => HIGH - BOTTOM - (HIGH - TOP - BOTTOM) * (scale(value) - low) / (high - low);
   for (let part = 0; part <= 4; part++) {
     const level = low + (high - low) * part / 4;
     const at = HIGH - BOTTOM - (HIGH - TOP - BOTTOM) * part / 4;
-    svg.append(node("path", { class: "axis", d: `M${LEFT} ${at}H${WIDE - RIGHT}` }));
+    svg.append(node("path", { class: "axis", d: `M${LEFT} ${at}H${wide - RIGHT}` }));
     svg.append(node("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" }, short(logarithmic ? 10 ** level : level)));
     const step = Math.round(first + (last - first) * part / 4);
     svg.append(node("text", { x: x(step), y: HIGH - 10, "text-anchor": "middle" }, step));
@@ -96,7 +98,8 @@ export function startTrain(about, { run }) {
       if (!newest) return null;
       const path = `/api/runs/${encodeURIComponent(names[at])}/samples/${encodeURIComponent(newest)}`;
       if (!sheets.has(path)) sheets.set(path, await picture(path));
-      return make("img", { src: sheets.get(path), alt: say("sample", names[at], parseInt(newest, 10)) });
+      const title = say("sample", names[at], parseInt(newest, 10));
+      return make("figure", {}, make("img", { src: sheets.get(path), alt: title }), make("figcaption", { className: "quiet" }, title));
     }));
     $("samples").replaceChildren(...shown.filter(Boolean));
   }

@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-EXTRAS := train,eval,openvino,onnx,serve,dev
+EXTRAS := train,eval,openvino,onnx,search,serve,dev
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Each test process keeps to one thread: two of them then share two cores without fighting.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +164,13 @@ def test_search_finds_and_keeps_its_index(tiny_painter: Path, album: Path, tmp_p
     assert page.read_text(encoding="utf-8").count("<figure>") == 2
 
 
+def test_approximate_search(tiny_painter: Path, album: Path, capsys) -> None:
+    pytest.importorskip("usearch")
+    common = ("search", album, "a red cube", "-m", tiny_painter, "--json")
+    exact = [hit["path"] for hit in answer(capsys, *common)["pictures"]]
+    assert [hit["path"] for hit in answer(capsys, *common, "--approximate")["pictures"]] == exact
+
+
 def test_search_finds_near_duplicates(tiny_painter: Path, album: Path, capsys) -> None:
     (album / "copy.png").write_bytes((album / "1.png").read_bytes())
     got = answer(capsys, "search", album, "--duplicates", "0.99999", "-m", tiny_painter, "--json")
@@ -228,3 +238,40 @@ def test_fine_tuning_tells_the_figure_before_and_after(
     assert json.loads((Path(blended["out"]) / "config.json").read_text())["facts"]["interpolate"] == 0.9
     refusal(capsys, "export", tiny_painter, tmp_path / "x", "--format", "hf", "--interpolate", "0.5", code=2)
     refusal(capsys, "train", "dvae", "--recipe", "dvae_debug", "--out", tmp_path / "d", "--zeroshot", classes, code=2)
+
+
+def tar(path: Path, pictures: list[Path]) -> Path:
+    with tarfile.open(path, "w:gz") as file:
+        for picture in pictures:
+            file.add(picture, picture.name)
+    return path
+
+
+def test_embed_shards_by_pattern(tiny_painter: Path, album: Path, tmp_path: Path, capsys) -> None:
+    for i in range(3):
+        tar(tmp_path / f"{i:03d}.tar.gz", [album / f"{i}.png", album / "3.png"])
+    common = ("-m", tiny_painter, "--json", "-o", tmp_path / "out")
+    got = answer(capsys, "embed", tmp_path / "{000..001}.tar.gz", *common)
+    assert [Path(f).name for f in got["files"]] == ["000.npy", "001.npy"]
+    got = answer(capsys, "embed", tmp_path / "*.tar.gz", *common)
+    assert ([Path(f).name for f in got["files"]], got["kept"]) == (["002.npy"], 2)
+    pytest.importorskip("pyarrow")
+    got = answer(capsys, "embed", tmp_path / "*.tar.gz", *common, "--parquet")
+    assert len(got["files"]) == 3
+    assert "no such file" in refusal(capsys, "embed", tmp_path / "9.tar", *common)
+    assert "at least one" in refusal(capsys, "embed", tmp_path / "x*.tar", *common)
+    refusal(capsys, "embed", tmp_path / "000.tar.gz", "-m", tiny_painter, "--json", code=2)
+    refusal(capsys, "embed", tmp_path / "000.tar.gz", album, *common, code=2)
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_split_the_shards(tiny_painter: Path, album: Path, tmp_path: Path) -> None:
+    for i in range(4):
+        tar(tmp_path / f"{i}.tar.gz", [album / f"{i}.png"])
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "limner"]
+    command += ["embed", str(tmp_path / "*.tar.gz"), "-o", str(tmp_path / "out"), "-m", str(tiny_painter), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert sorted(len(one["files"]) for one in told) == [2, 2]
+    assert sorted(f.name for f in (tmp_path / "out").glob("*.npy")) == [f"{i}.npy" for i in range(4)]

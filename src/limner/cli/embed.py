@@ -57,15 +57,18 @@ def embed(
         raise typer.BadParameter("give either FILES or --text/--texts-file")
     if out is None and not json:
         raise typer.BadParameter("say where to: --out FILE.npy, or --json to print the vectors")
-    from limner.looking.store import check_suffix, is_shard
+    from limner.looking.store import check_suffix, find_shards, is_shard
 
-    shards = [Path(f) for f in files or [] if is_shard(f)]
-    if shards and len(shards) < len(files or []):
+    tars = [f for f in files or [] if is_shard(f)]
+    if tars and len(tars) < len(files or []):
         raise typer.BadParameter("tar shards and pictures in one call; embed them apart")
-    if shards and out is None:
+    if tars and out is None:
         raise typer.BadParameter("tar shards need --out FOLDER")
-    if out is not None and not shards:
+    if out is not None and not tars:
         check_suffix(out)
+    elif parquet:
+        check_suffix("part.parquet")
+    shards = find_shards(tars)
     named = _texts(text, texts_file)
     paths = find(files) if files and not shards else []
     from limner.device import set_threads

@@ -41,6 +41,9 @@ def search(
     sheet: Annotated[MaybePath, typer.Option("--sheet", help="Write a contact sheet (PNG).")] = None,
     html: Annotated[MaybePath, typer.Option("--html", help="Write a page with thumbnails.")] = None,
     index: Annotated[MaybePath, typer.Option("--index", help="Keep the index in this folder instead.")] = None,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="By an approximate index (usearch), for millions of pictures.")
+    ] = False,
     model: Model = DEFAULT_MODEL,
     json: Json = False,
     strict: Strict = False,
@@ -72,7 +75,12 @@ def search(
         _duplicates(found, duplicates, json)
     else:
         assert vector is not None
-        hits = search_index(found, vector, count=count, only=only or [], least=least)
+        from limner.looking.index import graph_file
+        from limner.looking.search import kept_graph
+        from limner.looking.vectors import Exact
+
+        vectors = kept_graph(found, graph_file(folder, looker.fingerprint, index)) if approximate else Exact
+        hits = search_index(found, vector, count=count, only=only or [], least=least, vectors=vectors)
         _answer(hits, found, query or "like " + ", ".join(map(str, like or [])), sheet, html, json)
     tell_broken([f"{folder / e.path}: {e.broken}" for e in found.broken], len(found.files) + len(found.broken), strict)
 

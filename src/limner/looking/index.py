@@ -125,6 +125,11 @@ def index_file(folder: Path, model: str, place: Path | str | None = None) -> Pat
     return Path(place) / f"index-{name}-{model}.safetensors"
 
 
+def graph_file(folder: Path, model: str, place: Path | str | None = None) -> Path:
+    """Where an approximate index over it is kept."""
+    return index_file(folder, model, place).with_suffix(".usearch")
+
+
 def _check_place(file: Path) -> None:
     """Told before the work, not after it. Raises FileError."""
     try:

@@ -12,7 +12,8 @@ import numpy as np
 
 from limner.errors import InputError
 from limner.looking.embed import EXACT, Reading, embed_pictures, embed_texts
-from limner.looking.index import Index, update_index
+from limner.looking.graph import Graph
+from limner.looking.index import Index, graph_file, update_index
 from limner.looking.read import Source
 from limner.looking.towers import Tokens, Towers, unit
 from limner.looking.vectors import Exact, Found
@@ -88,17 +89,24 @@ def search_index(
     """The ``count`` pictures of ``index`` nearest to the unit vector ``query``, best first.
 
     ``only``: patterns that a picture's path below the folder must fit (any of them); ``least``: lowest score.
-    ``vectors`` makes the store that is searched: ``Exact``, ``Compact``, ``Graph``.
+    ``vectors`` makes the store that is searched of the rows: ``Exact``, ``Compact``, ``kept_graph(…)``. A part that
+    ``only`` leaves is searched exactly.
     """
     if count < 1:
         raise InputError(f"count: expected 1 or more, got {count}")
     kept = [i for i, f in enumerate(index.files) if not only or any(fnmatch.fnmatch(f.path, p) for p in only)]
     if not kept:
         return []
-    features = index.features if len(kept) == len(index.files) else index.features[kept]
-    found: Found = vectors(features).nearest(query[None], count)
+    whole = len(kept) == len(index.files)
+    store: Any = vectors(index.features) if whole else Exact(index.features[kept])
+    found: Found = store.nearest(query[None], count)
     hits = [Hit(index.path(kept[int(i)]), float(s)) for i, s in zip(found.indices[0], found.scores[0], strict=True)]
     return [hit for hit in hits if least is None or hit.score >= least]
+
+
+def kept_graph(index: Index, file: Path) -> Callable[[np.ndarray], Graph]:
+    """For ``search_index``: an approximate store of the whole index, kept in ``file``."""
+    return lambda features: Graph(features, [entry.content for entry in index.files], file)
 
 
 def search_folder(
@@ -113,8 +121,13 @@ def search_folder(
     least: float | None = None,
     reading: Reading = EXACT,
     place: Path | str | None = None,
+    approximate: bool = False,
 ) -> list[Hit]:
-    """Bring the index of ``folder`` up to date and search it; ``query`` is anything that ``Query.of`` takes."""
+    """Bring the index of ``folder`` up to date and search it; ``query`` is anything that ``Query.of`` takes.
+
+    ``approximate``: by a graph (``usearch``) kept beside the index, for millions of pictures.
+    """
     vector = embed_query(towers, tokenizer, Query.of(query), reading)
     index = update_index(towers, folder, model=model, reading=reading, place=place)
-    return search_index(index, vector, count=count, only=only, least=least)
+    vectors = kept_graph(index, graph_file(index.folder, model, place)) if approximate else Exact
+    return search_index(index, vector, count=count, only=only, least=least, vectors=vectors)

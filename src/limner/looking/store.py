@@ -54,6 +54,25 @@ def is_shard(path: Path | str) -> bool:
     return str(path).endswith(SHARDS)
 
 
+def find_shards(places: Sequence[Path | str]) -> list[Path]:
+    """Shards that ``places`` name: files, braces ``{0000..0123}``, patterns with ``*?[``. Raises DataError."""
+    import glob
+
+    from webdataset.shardlists import expand_urls
+
+    found: dict[Path, None] = {}
+    for place in places:
+        for text in expand_urls(str(Path(place).expanduser())):
+            matches = sorted(filter(is_shard, glob.glob(text))) if any(c in text for c in "*?[") else [text]
+            if not matches:
+                raise DataError(f"{text}: expected a pattern that fits at least one tar shard, got none")
+            for match in matches:
+                if not Path(match).is_file():
+                    raise DataError(f"{match}: expected a tar shard, got no such file; check the path")
+                found[Path(match)] = None
+    return list(found)
+
+
 def embed_shards(
     towers: Towers,
     shards: Sequence[Path],

@@ -1,8 +1,8 @@
 """Nearest neighbours among unit vectors: exact in float32, or over a small copy with the best rescored, still exact.
 
 The small copy reads a quarter of the bytes. Its error is bounded row by row, every row that could be among the best is
-scored again in float32, and so nothing is missed. Beyond what one machine's memory bandwidth can scan, ``Graph`` hands
-the vectors to an approximate engine behind the same call.
+scored again in float32, and so nothing is missed. Beyond what one machine's memory bandwidth can scan, ``graph.Graph``
+hands the vectors to an approximate engine behind the same call.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from limner.errors import InputError, MissingExtra
+from limner.errors import InputError
 
 CHUNK = 262_144
 
@@ -36,12 +36,12 @@ class Exact:
     """All of ``features`` float32 (N, E), unit length, scored for each query."""
 
     def __init__(self, features: np.ndarray) -> None:
-        self.features = _checked(features)
+        self.features = checked(features)
 
     def nearest(self, queries: np.ndarray, count: int) -> Found:
         """The ``count`` nearest (all, if there are fewer) of ``queries`` (Q, E)."""
-        count = _count(count, len(self.features))
-        asked = torch.from_numpy(_queries(queries, self.features))
+        count = checked_count(count, len(self.features))
+        asked = torch.from_numpy(checked_queries(queries, self.features))
         parts = []
         for start in range(0, len(self.features), CHUNK):
             rows = torch.from_numpy(self.features[start : start + CHUNK])
@@ -50,7 +50,7 @@ class Exact:
             parts.append((best.numpy(), where.numpy() + start))
         scores = np.concatenate([p[0] for p in parts], axis=1) if parts else np.zeros((len(asked), 0), np.float32)
         indices = np.concatenate([p[1] for p in parts], axis=1) if parts else np.zeros((len(asked), 0), np.int64)
-        return _best(indices, scores, count)
+        return best_of(indices, scores, count)
 
 
 class Compact:
@@ -62,7 +62,7 @@ class Compact:
     def __init__(self, features: np.ndarray, bits: int = 8) -> None:
         if bits not in (8, 16):
             raise InputError(f"compact copy: expected 8 or 16 bits, got {bits}")
-        self.features, self.bits = _checked(features), bits
+        self.features, self.bits = checked(features), bits
         self._copy = torch.empty(self.features.shape, dtype=torch.int8 if bits == 8 else torch.float16)
         self._scales = torch.ones(len(self.features))
         self._errors = torch.empty(len(self.features))
@@ -83,8 +83,8 @@ class Compact:
 
     def nearest(self, queries: np.ndarray, count: int) -> Found:
         """As ``Exact.nearest``, from a scan of the copy."""
-        count = _count(count, len(self.features))
-        found = [self._one(query, count) for query in _queries(queries, self.features)]
+        count = checked_count(count, len(self.features))
+        found = [self._one(query, count) for query in checked_queries(queries, self.features)]
         if not found:
             return Found(np.zeros((0, count), np.int64), np.zeros((0, count), np.float32))
         return Found(np.stack([f[0] for f in found]), np.stack([f[1] for f in found]))
@@ -98,7 +98,7 @@ class Compact:
         floor = torch.topk(scores - margin, count).values[-1]
         candidates = torch.nonzero(scores + margin >= floor).squeeze(1).numpy()
         exact = (self.features[candidates] @ query).astype(np.float32)
-        best = _best(candidates[None], exact[None], count)
+        best = best_of(candidates[None], exact[None], count)
         return best.indices[0], best.scores[0]
 
     def _scan(self, query: torch.Tensor) -> tuple[torch.Tensor, float]:
@@ -111,30 +111,6 @@ class Compact:
         return torch._int_mm(self._copy, small[:, None]).squeeze(1) * (self._scales * scale), error
 
 
-class Graph:
-    """An approximate index by ``usearch``, for more vectors than a scan can take; recall is high, not 1."""
-
-    def __init__(self, features: np.ndarray) -> None:
-        try:
-            from usearch.index import Index  # type: ignore[import-not-found,unused-ignore]
-        except ImportError:
-            raise MissingExtra("approximate search needs usearch; pip install usearch, or search exactly") from None
-        self.features = _checked(features)
-        self._index = Index(ndim=self.features.shape[1], metric="ip", dtype="f16")
-        self._index.add(np.arange(len(self.features)), self.features)
-
-    def nearest(self, queries: np.ndarray, count: int) -> Found:
-        """The nearest that the graph finds, scored exactly."""
-        count = _count(count, len(self.features))
-        indices, scores = [], []
-        for query in _queries(queries, self.features):
-            keys = np.asarray(self._index.search(query, count).keys, np.int64)
-            best = _best(keys[None], (self.features[keys] @ query)[None], count)
-            indices.append(best.indices[0])
-            scores.append(best.scores[0])
-        return Found(np.array(indices, np.int64).reshape(-1, count), np.array(scores, np.float32).reshape(-1, count))
-
-
 def near_duplicates(features: np.ndarray, threshold: float = 0.95, block: int = 2048) -> list[list[int]]:
     """Groups of rows (two or more, ascending) that are linked by cosines of ``threshold`` or more, largest first.
 
@@ -142,7 +118,7 @@ def near_duplicates(features: np.ndarray, threshold: float = 0.95, block: int = 
     """
     if not 0 < threshold <= 1:
         raise InputError(f"near-duplicates: expected a threshold above 0, at most 1, got {threshold}")
-    features = _checked(features)
+    features = checked(features)
     leader = np.arange(len(features))
 
     def find(i: int) -> int:
@@ -165,7 +141,8 @@ def near_duplicates(features: np.ndarray, threshold: float = 0.95, block: int = 
     return sorted((g for g in groups.values() if len(g) > 1), key=lambda g: (-len(g), g[0]))
 
 
-def _best(indices: np.ndarray, scores: np.ndarray, count: int) -> Found:
+def best_of(indices: np.ndarray, scores: np.ndarray, count: int) -> Found:
+    """The ``count`` best of candidates (Q, n) with their scores, in order."""
     order = np.stack([np.lexsort((i, -s))[:count] for i, s in zip(indices, scores, strict=True)])
     return Found(
         np.take_along_axis(indices, order, axis=1).astype(np.int64),
@@ -173,20 +150,23 @@ def _best(indices: np.ndarray, scores: np.ndarray, count: int) -> Found:
     )
 
 
-def _checked(features: np.ndarray) -> np.ndarray:
+def checked(features: np.ndarray) -> np.ndarray:
+    """Vectors (N, E) as float32 in one block. Raises InputError."""
     if features.ndim != 2:
         raise InputError(f"vectors: expected (N, E), got {features.shape}")
     return np.ascontiguousarray(features, np.float32)
 
 
-def _queries(queries: np.ndarray, features: np.ndarray) -> np.ndarray:
+def checked_queries(queries: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Queries (Q, E) as float32; one may come as (E,). Raises InputError where E differs."""
     queries = np.ascontiguousarray(np.atleast_2d(queries), np.float32)
     if queries.shape[1] != features.shape[1]:
         raise InputError(f"queries: expected {features.shape[1]} numbers each, got {queries.shape[1]}; same model?")
     return queries
 
 
-def _count(count: int, total: int) -> int:
+def checked_count(count: int, total: int) -> int:
+    """``count``, at most ``total``. Raises InputError."""
     if count < 1:
         raise InputError(f"count: expected 1 or more, got {count}")
     return min(count, total)

@@ -213,7 +213,8 @@ def clip(gradients: Sequence[torch.Tensor], longest: float, norm: torch.Tensor) 
 def agreed(values: Mapping[str, torch.Tensor]) -> dict[str, float]:
     """Numbers as means over the processes, all in one exchange and one wait for the device."""
     first = next(iter(values.values()))
-    numbers = torch.stack([local(v.detach()).to(first.device, torch.float64).reshape(()) for v in values.values()])
+    kind = torch.float32 if first.device.type == "mps" else torch.float64  # Apple's GPUs have no doubles
+    numbers = torch.stack([local(v.detach()).to(first.device, kind).reshape(()) for v in values.values()])
     return dict(zip(values, ranks.mean(numbers).tolist()))
 
 

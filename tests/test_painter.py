@@ -342,3 +342,30 @@ def test_precisions_draw_the_same_in_any_batch(larger_painter: Path, precision: 
     for d in painter.generate("a cat", count=3, candidates=3):
         assert np.array_equal(d.tokens, many[d.index].tokens)
     assert many[0].settings["precision"] == precision
+
+
+def test_engines_draw_the_same_pictures(larger_painter: Path) -> None:
+    pytest.importorskip("openvino")
+    by_torch, by_openvino = (
+        limner.load_painter(larger_painter, engine=engine, precision="float32").generate("a cat", count=9, candidates=9)
+        for engine in ("torch", "openvino")
+    )
+    assert [d.tokens.tolist() for d in by_openvino] == [d.tokens.tolist() for d in by_torch]
+    assert {d.settings["engine"] for d in by_torch} == {"torch"}
+    assert {d.settings["engine"] for d in by_openvino} == {"openvino"}
+
+
+def test_which_engine(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert limner.load_painter(larger_painter).studio.engine == "torch"
+    monkeypatch.setattr("limner.painter.GAINS_FROM", 1)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert limner.load_painter(larger_painter).studio.engine == "torch"
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="engine: expected auto, torch or openvino, got 'tpu'"):
+        limner.load_painter(larger_painter, engine="tpu")
+
+
+def test_a_large_model_takes_openvino_where_it_is(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setattr("limner.painter.GAINS_FROM", 1)
+    assert limner.load_painter(larger_painter).studio.engine == "openvino"

@@ -7,30 +7,38 @@ painter.generate("two red cubes", count=4, candidates=64, seed=7)[0].save("cubes
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import torch
 from PIL import Image
 
 from limner.device import pick_device, set_threads
-from limner.errors import InputError, ModelError
+from limner.engines.chip import has_bf16
+from limner.errors import InputError, ModelError, expected
+from limner.models.dalle import DALLE
 from limner.models.modelfolder import describe, find_model, read_folder
-from limner.pictures.png import read_facts, save_png
+from limner.pictures.png import read_facts
 from limner.progress import progress
 from limner.sampling.choose import MASKS, uniforms
+from limner.sampling.context import Step
 from limner.sampling.drafts import Drafts
+from limner.sampling.drawn import Captioned, Drawn, Partial
 from limner.sampling.edit import Effort
+from limner.sampling.engine_step import EngineStep
 from limner.sampling.generate import Candidate, drawing
 from limner.sampling.likelihood import log_likelihoods
+from limner.sampling.linear import PRECISIONS
 from limner.sampling.rank import Ranking
 from limner.sampling.regions import pixel_mask, random_rectangle
 from limner.sampling.retouch import Retouch, Watch, retouch
 from limner.sampling.settings import SamplingOptions, SamplingSettings, check_count, check_number, check_seed
+from limner.sampling.step import TokenStep
 from limner.sampling.studio import Studio
 
 Source = str | Path | bytes | Image.Image
@@ -38,48 +46,6 @@ Source = str | Path | bytes | Image.Image
 
 Rank = str | Mapping[str, float] | Ranking
 """``"clip"``, ``"likelihood"``, or weights of both: ``{"clip": 1, "likelihood": 0.1}``."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A picture that was drawn: number ``index`` of ``seed``, with its ``score`` (None where nothing ranked it).
-
-    ``tokens`` are its codes, int64 (rows, columns); ``settings`` everything else that made it.
-    """
-
-    image: Image.Image
-    score: float | None
-    seed: int
-    index: int
-    tokens: np.ndarray
-    caption: str
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def save(self, path: str | Path) -> Path:
-        """Write it as PNG with caption, seed, model and settings inside, whole or not at all. Raises FileError."""
-        return save_png(self.image, path, self.facts, edited=self.settings.get("verb") not in (None, "generate"))
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What its file says about it."""
-        known = {"caption": self.caption, "seed": self.seed, "index": self.index, "score": self.score}
-        return known | {key: value for key, value in self.settings.items() if value is not None}
-
-
-class Partial(NamedTuple):
-    """A picture while it is drawn, grey where nothing is yet; ``drawn`` stands in the last one, when ``done`` is 1."""
-
-    image: Image.Image
-    done: float
-    drawn: Drawn | None
-
-
-class Captioned(NamedTuple):
-    """A caption of a picture, log p(picture | caption) in nats, and its probability among those that were given."""
-
-    caption: str
-    nats: float
-    probability: float
 
 
 class Painter:
@@ -171,7 +137,7 @@ class Painter:
         columns, N = self.config.columns, self.config.layout.image
         for codes in drawing(self.studio.step, [candidate], settings, empty=empty):
             rows, rest = divmod(codes.done, columns)
-            if rest == 0 and codes.done < N and shown + one <= share * (time.monotonic() - begun):
+            if share and rest == 0 and codes.done < N and shown + one <= share * (time.monotonic() - begun):
                 before = time.monotonic()
                 image = self._unfinished(codes.codes[0], rows)
                 one = time.monotonic() - before
@@ -343,8 +309,8 @@ class Painter:
     # Parts of the above
 
     def _facts(self, verb: str, settings: SamplingSettings) -> dict[str, Any]:
-        own = {"verb": verb, "model": self.name, "model_id": self.identity or None, "precision": self.studio.precision}
-        return own | asdict(settings)
+        own = {"verb": verb, "model": self.name, "model_id": self.identity or None}
+        return own | {"engine": self.studio.engine, "precision": self.studio.precision} | asdict(settings)
 
     def _drafts(
         self,
@@ -402,14 +368,16 @@ def load_painter(
     dalle: str | Path | None = None,
     clip: str | Path | None = None,
     device: str = "auto",
-    precision: str = "float32",
+    engine: str = "auto",
+    precision: str = "auto",
     threads: int | None = None,
 ) -> Painter:
     """The painter called ``name``: a shipped name, a folder with ``dvae/``, ``dalle/`` and ``clip/``, or a hub id.
 
     ``dvae``, ``dalle`` and ``clip`` take a part from elsewhere; where dvae and dalle are both given, ``name`` need not
-    exist. Without a CLIP the painter draws but doesn't rank. ``threads`` None leaves torch's number. Raises ModelError,
-    InputError.
+    exist. Without a CLIP the painter draws but doesn't rank. ``engine`` runs the token step: torch, openvino (CPU), or
+    auto, OpenVINO where it is installed and the model large enough to gain; ``precision``: float32, bf16, int8, or
+    auto, bf16 with OpenVINO where the chip computes it, else float32. Raises ModelError, InputError, MissingExtra.
     """
     if threads is not None:
         set_threads(threads)
@@ -432,10 +400,45 @@ def load_painter(
         if loaded.kind != part:
             raise ModelError(f"{loaded.path}: expected a {part}, got a {loaded.kind}")
     hashes = [sorted(describe(places[part]).hashes.items()) for part in ("dvae", "dalle")]
+    chip = pick_device(device)
+    engine = _engine(engine, chip, describe(places["dalle"]).parameters)
+    if precision == "auto":
+        # Within the noise of float32 (benchmarks/sampling.py --quality).
+        precision = "bf16" if engine == "openvino" and has_bf16(chip) else "float32"
     studio = Studio(
-        parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=pick_device(device), precision=precision
-    )
+        parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=chip, engine=engine, precision=precision,
+        make_step=_STEPS[engine],
+    )  # fmt: skip
     return Painter(studio, identity=hashlib.sha256(repr(hashes).encode()).hexdigest()[:12])
+
+
+def _torch_step(model: DALLE, precision: str) -> Step:
+    if precision not in PRECISIONS:
+        raise InputError(expected("precision", ", ".join(PRECISIONS), repr(precision)))
+    return TokenStep(model, PRECISIONS[precision])
+
+
+def _openvino_step(model: DALLE, precision: str) -> Step:
+    from limner.engines.openvino_step import OpenVINOStep
+
+    return EngineStep(model, OpenVINOStep(model, precision, threads=torch.get_num_threads()))
+
+
+_STEPS = {"torch": _torch_step, "openvino": _openvino_step}
+
+GAINS_FROM = 5_000_000
+"""Parameters from which on OpenVINO is taken without being asked for: a small model draws faster than it starts."""
+
+
+def _engine(name: str, device: torch.device, parameters: int) -> str:
+    if name == "auto":
+        gains = device.type == "cpu" and parameters >= GAINS_FROM
+        return "openvino" if gains and importlib.util.find_spec("openvino") is not None else "torch"
+    if name not in _STEPS:
+        raise InputError(expected("engine", "auto, torch or openvino", repr(name)))
+    if name == "openvino" and device.type != "cpu":
+        raise InputError(expected("engine openvino", "the CPU", f"device {device}; use engine torch"))
+    return name
 
 
 def _check_enough(count: int, candidates: int) -> None:

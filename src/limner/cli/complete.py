@@ -12,6 +12,7 @@ from limner.cli.drawing import (
     Candidates,
     Cut,
     DrawnOut,
+    Engine,
     Fit,
     Guidance,
     Precision,
@@ -45,7 +46,8 @@ def complete(
     guidance: Guidance = None,
     rank: Rank = "clip",
     cut: Cut = False,
-    precision: Precision = "float32",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
@@ -55,7 +57,7 @@ def complete(
     from limner.pictures.load import load_picture
 
     picture = load_picture(image)
-    painter = load_painter(model, device=device, precision=precision, threads=threads)
+    painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
     drawn = painter.complete(
         painter.fit(picture) if fit else picture, caption, rows=rows, count=count, candidates=candidates, seed=seed,
         rank=parse_rank(rank), cut=cut, **sampling(temperature, top_k, top_p, guidance),

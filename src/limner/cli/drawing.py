@@ -25,7 +25,8 @@ Guidance = Annotated[
 Candidates = Annotated[Optional[int], typer.Option(help="Pictures drawn, of which the best are kept.")]  # noqa: UP045
 Rank = Annotated[str, typer.Option(help="clip, likelihood, or weights of both: clip=1,likelihood=0.1.")]
 Cut = Annotated[bool, typer.Option("--cut", help="Shorten a caption that is too long, instead of refusing it.")]
-Precision = Annotated[str, typer.Option(help="Of the token step: float32, bf16 or int8.")]
+Engine = Annotated[str, typer.Option(help="What runs the token step: torch, openvino, or auto.")]
+Precision = Annotated[str, typer.Option(help="Of the token step: float32, bf16, int8, or auto.")]
 Particles = Annotated[int, typer.Option(help="More come nearer to what kept parts demand; 1 only forces them.")]
 Sweeps = Annotated[int, typer.Option(help="Metropolis-Hastings sweeps after the particles.")]
 Fit = Annotated[bool, typer.Option("--fit", help="Crop and resize the picture to the model's resolution first.")]

@@ -12,6 +12,7 @@ from limner.cli.drawing import (
     Candidates,
     Cut,
     DrawnOut,
+    Engine,
     Fit,
     Guidance,
     Particles,
@@ -55,7 +56,8 @@ def edit(
     guidance: Guidance = None,
     rank: Rank = "clip",
     cut: Cut = False,
-    precision: Precision = "float32",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
@@ -67,7 +69,7 @@ def edit(
 
     picture = load_picture(image)
     shape = None if mask is None else load_picture(mask, exif=False)
-    painter = load_painter(model, device=device, precision=precision, threads=threads)
+    painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
     drawn = painter.edit(
         painter.fit(picture) if fit else picture, caption, region=corners, mask=shape, count=count,
         candidates=candidates, seed=seed, particles=particles, sweeps=sweeps, seam=seam, rank=parse_rank(rank), cut=cut,

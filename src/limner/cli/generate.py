@@ -15,6 +15,7 @@ from limner.cli.drawing import (
     Candidates,
     Cut,
     DrawnOut,
+    Engine,
     Guidance,
     MaybeModel,
     Precision,
@@ -60,7 +61,8 @@ def generate(
     guidance: Guidance = None,
     rank: Rank = "clip",
     cut: Cut = False,
-    precision: Precision = "float32",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
@@ -92,10 +94,13 @@ def generate(
 
         facts = read_facts(source)
         name = model or str(facts.get("model") or DEFAULT_MODEL)
-        painter = load_painter(name, device=device, precision=facts.get("precision", precision), threads=threads)
+        made = {"engine": facts.get("engine", engine), "precision": facts.get("precision", precision)}
+        painter = load_painter(name, device=device, threads=threads, **made)
         answer(save_all([painter.repeat(source)], out), json)
         return
-    painter = load_painter(model or DEFAULT_MODEL, device=device, precision=precision, threads=threads)
+    painter = load_painter(
+        model or DEFAULT_MODEL, device=device, engine=engine, precision=precision, threads=threads
+    )  # fmt: skip
     answer_of_all(painter, asked, out, numbered=prompts is not None, as_json=json, quiet=quiet)
 
 

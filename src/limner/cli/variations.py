@@ -11,6 +11,7 @@ from limner.cli.common import DEFAULT_MODEL, Device, Json, Model, Seed, Threads
 from limner.cli.drawing import (
     Cut,
     DrawnOut,
+    Engine,
     Guidance,
     Particles,
     Precision,
@@ -39,7 +40,8 @@ def variations(
     top_p: TopP = None,
     guidance: Guidance = None,
     cut: Cut = False,
-    precision: Precision = "float32",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     device: Device = "auto",
     threads: Threads = None,
     json: Json = False,
@@ -49,7 +51,7 @@ def variations(
     from limner.pictures.load import load_picture
 
     picture = load_picture(image)
-    painter = load_painter(model, device=device, precision=precision, threads=threads)
+    painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
     drawn = painter.variations(
         picture, caption, count=count, strength=strength, seed=seed, particles=particles, sweeps=sweeps, cut=cut,
         **sampling(temperature, top_k, top_p, guidance),

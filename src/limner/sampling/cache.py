@@ -44,6 +44,9 @@ class Store(Protocol):
     keys: Tensor
     values: Tensor
 
+    def slot(self, position: int) -> tuple[int | slice, ...]:
+        """Where ``keys`` and ``values`` have the tokens of all rows at one position, as an index that gives (H, B, K)."""
+
     def write(self, keys: Tensor, values: Tensor, position: Position) -> None:
         """Keep the keys and values (H, B, K) of the tokens at ``position``."""
 
@@ -55,6 +58,9 @@ class Store(Protocol):
 
     def reorder(self, rows: Tensor) -> None:
         """Row i becomes what row ``rows[i]`` was, int64 (B,)."""
+
+
+_ALL = slice(None)
 
 
 class Shape(NamedTuple):
@@ -94,10 +100,13 @@ class Ring:
         self.bias = _ring_bias(pattern, layout, self.slots, shape.device)  # type: ignore[arg-type]
         self.clear = _clear_rows(pattern, layout, self.slots)  # type: ignore[arg-type]
 
+    def slot(self, position: int) -> tuple[int | slice, ...]:
+        return _ALL, _ALL, position % self.slots
+
     def write(self, keys: Tensor, values: Tensor, position: Position) -> None:
         if isinstance(position, int):
-            self.keys[:, :, position % self.slots] = keys
-            self.values[:, :, position % self.slots] = values
+            slot = self.slot(position)
+            self.keys[slot], self.values[slot] = keys, values
         else:
             row = torch.arange(len(position), device=position.device)
             self.keys[:, row, position % self.slots] = keys
@@ -128,11 +137,13 @@ class Columns:
         self.values = torch.zeros_like(self.keys)
         self.bias = _column_bias(layout.rows, shape.device)
 
+    def slot(self, position: int) -> tuple[int | slice, ...]:
+        return position % self.columns, _ALL, _ALL, position // self.columns
+
     def write(self, keys: Tensor, values: Tensor, position: Position) -> None:
         if isinstance(position, int):
-            r, c = divmod(position, self.columns)
-            self.keys[c, :, :, r] = keys
-            self.values[c, :, :, r] = values
+            slot = self.slot(position)
+            self.keys[slot], self.values[slot] = keys, values
         else:
             row = torch.arange(len(position), device=position.device)
             # With indices apart, their axis comes first: (B, H, K).
@@ -170,10 +181,13 @@ class Whole:
         self.values = torch.zeros_like(self.keys)
         self.bias = _ring_bias(pattern, layout, self.slots, shape.device)  # type: ignore[arg-type]
 
+    def slot(self, position: int) -> tuple[int | slice, ...]:
+        return _ALL, _ALL, position
+
     def write(self, keys: Tensor, values: Tensor, position: Position) -> None:
         if isinstance(position, int):
-            self.keys[:, :, position] = keys
-            self.values[:, :, position] = values
+            slot = self.slot(position)
+            self.keys[slot], self.values[slot] = keys, values
         else:
             row = torch.arange(len(position), device=position.device)
             self.keys[:, row, position] = keys

@@ -67,11 +67,11 @@ def invert(weights: Tensor, uniform: Tensor) -> Tensor:
     The first id whose cumulative weight exceeds ``uniform`` × total; an id of weight 0 is never chosen.
     """
     cumulative = weights.cumsum(dim=-1)
-    target = uniform[:, None].to(cumulative) * cumulative[:, -1:]
-    chosen = torch.searchsorted(cumulative, target, right=True).squeeze(-1)
-    # uniform × total may round up to the total: then it is the last id with a weight.
-    last = (cumulative >= cumulative[:, -1:]).to(torch.uint8).argmax(dim=-1)
-    return torch.minimum(chosen, last)
+    total = cumulative[:, -1:]
+    # uniform × total may round up to the total, beyond every id with a weight.
+    below = torch.nextafter(total, torch.zeros_like(total))
+    target = torch.minimum(uniform[:, None].to(cumulative) * total, below)
+    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
 
 
 def log_probabilities(logits: Tensor, tokens: Tensor) -> Tensor:

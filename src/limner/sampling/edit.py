@@ -33,10 +33,10 @@ from limner.sampling.choose import (
     log_probabilities,
     uniforms,
 )  # fmt: skip
+from limner.sampling.context import Context, State, Step
 from limner.sampling.generate import most_pictures
 from limner.sampling.guide import guide
 from limner.sampling.settings import SamplingSettings, check_count
-from limner.sampling.step import Context, State, TokenStep
 
 Watch = Callable[[int, Tensor, float], None]
 """Hears, at ends of rows, a picture's number, its codes (N,) as its likeliest particle has them (the old ones where
@@ -59,7 +59,7 @@ class Effort:
 
 
 def redraw(
-    step: TokenStep,
+    step: Step,
     caption: Tensor,
     codes: Tensor,
     free: Tensor,
@@ -107,7 +107,7 @@ def redraw(
 class _Scene:
     """What does not change while a picture is redrawn; ``first`` and ``last`` are the first and last free places."""
 
-    step: TokenStep
+    step: Step
     contexts: list[Context]
     codes: Tensor
     free: list[bool]

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from limner.errors import InputError
 from limner.sampling.choose import choose, log_probabilities, uniforms
+from limner.sampling.context import Context, Step
 from limner.sampling.guide import guide, rows_per_picture
 from limner.sampling.linear import MOST_ROWS
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import Context, TokenStep
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def most_pictures(settings: SamplingSettings) -> int:
 
 
 def draw_codes(
-    step: TokenStep,
+    step: Step,
     candidates: Sequence[Candidate],
     settings: SamplingSettings,
     *,
@@ -57,7 +57,7 @@ def draw_codes(
 
 
 def drawing(
-    step: TokenStep,
+    step: Step,
     candidates: Sequence[Candidate],
     settings: SamplingSettings,
     *,
@@ -98,7 +98,7 @@ def drawing(
         yield Codes(codes, i + 1, nats)
         if i < N - 1:
             assert state is not None
-            logits = step.advance(state, tokens.repeat(len(logits) // B), i)
+            logits = step.advance(state, tokens if len(logits) == B else tokens.repeat(len(logits) // B), i)
 
 
 def numbers_of(candidates: Sequence[Candidate], positions: int) -> np.ndarray:

@@ -49,9 +49,7 @@ def _bfloat16(weight: Tensor, bias: Tensor | None) -> Linear:
         )  # fmt: skip
     packed = torch.ops.mkldnn._reorder_linear_weight(half, 8)
     product = torch.ops.mkldnn._linear_pointwise
-    if bias is None:
-        return lambda x: product(x.to(torch.bfloat16), packed, None, "none", [], "").float()
-    return lambda x: product(x.to(torch.bfloat16), packed, None, "none", [], "").float().add_(bias)
+    return lambda x: product(x.to(torch.bfloat16), packed, bias, "none", [], "").float()
 
 
 def _int8(weight: Tensor, bias: Tensor | None) -> Linear:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from limner.errors import InputError
 from limner.models.clip.model import CLIP
 from limner.sampling.settings import check_number
-from limner.text.bytepairs import BytePairs
 
 T = TypeVar("T")
 
@@ -53,10 +52,16 @@ class Ranking:
         return np.round(np.sum(parts, axis=0), 4)
 
 
+class Rows(Protocol):
+    """A tokenizer as CLIP needs it."""
+
+    def clip_row(self, captions: Sequence[str], context: int, *, cut: bool = False) -> np.ndarray: ...
+
+
 class ClipScorer:
     """Cosines between one caption and pictures."""
 
-    def __init__(self, model: CLIP, tokenizer: BytePairs, caption: str) -> None:
+    def __init__(self, model: CLIP, tokenizer: Rows, caption: str) -> None:
         self.model = model
         self.device = model.logit_scale.device
         # A caption that is too long for CLIP alone is scored by its beginning.

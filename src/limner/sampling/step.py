@@ -9,59 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from limner.errors import InputError
 from limner.models.block import Block
 from limner.models.dalle import DALLE
 from limner.models.positions import Rotation, rotate
-from limner.sampling.cache import Position, Shape, Store, make_store
+from limner.sampling.cache import Position, Store
 from limner.sampling.captions import Captions, same_bits_in_pieces
+from limner.sampling.context import Context, Span, State, begin, blocks_of, fill_up, read
 from limner.sampling.linear import FLOAT32, MOST_ROWS, Linear, Precision, least_rows, steady_multiple
-
-
-@dataclass(frozen=True)
-class Context:
-    """A caption, and the first ``length`` image codes where some are given, read once for all candidates.
-
-    Per layer: the caption's keys (H, K, L) and values (H, L, K), last sides filled up with zeros to multiples of 8, and
-    the codes' keys and values (H, length, K). ``logits`` (Vi,) are of the next code.
-    """
-
-    text_keys: tuple[Tensor, ...]
-    text_values: tuple[Tensor, ...]
-    image_keys: tuple[Tensor, ...]
-    image_values: tuple[Tensor, ...]
-    length: int
-    logits: Tensor
-
-
-class Span(NamedTuple):
-    """Rows ``start`` … ``stop`` of a batch draw from ``context``."""
-
-    context: Context
-    start: int
-    stop: int
-
-
-@dataclass
-class State:
-    """What a batch remembers: the spans of its rows, every layer's store, and the spans' captions side by side."""
-
-    spans: list[Span]
-    stores: list[Store]
-    rows: int
-    captions: Captions | None = None
-
-    def reorder(self, rows: Tensor) -> None:
-        """Row i goes on from what row ``rows[i]`` was, int64 (rows,); the spans stay, so keep within them."""
-        for store in self.stores:
-            store.reorder(rows)
 
 
 class _Layer(NamedTuple):
@@ -97,67 +57,27 @@ class TokenStep:
             self.places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - self.table[0]
             turn = model.rotation(cells + self.layout.text)
             self.turn = turn
-            self.layers = [_layer(block, precision) for block in _blocks(model)]
+            self.layers = [_layer(block, precision) for block in blocks_of(model)]
             self.norm = _norm(model.ln_final)
             self.head = precision.pack(model.image_head(), None)
             # Every shape of matrix there is, once.
             first = self.layers[0]
-            width, hidden = model.config.width, _blocks(model)[0].mlp.c_proj.in_features
+            width, hidden = model.config.width, blocks_of(model)[0].mlp.c_proj.in_features
             matrices = [(first.project, width), (first.finish, width), (first.expand, width), (self.head, width)]
             self.least = least_rows([*matrices, (first.contract, hidden)], precision.fewest)
             self.text_rows = self._text_rows()
 
     def read(self, text: Tensor, codes: Tensor | None = None) -> Context:
-        """Read a caption's row (L,) of ids and the first codes (n,), 0 ≤ n < N. Raises InputError."""
-        length = 0 if codes is None else len(codes)
-        if length >= self.layout.image:
-            raise InputError(
-                f"given codes: expected fewer than {self.layout.image}, got {length}; nothing is left to draw"
-            )
-        text_keys, text_values, image_keys, image_values = [], [], [], []
-        L = self.layout.text
-        with torch.inference_mode():
-            x = self.model.embed_text(text.to(self.device)[None])
-            if codes is not None and length:
-                x = torch.cat([x, self.model.embed_image(codes.to(self.device)[None])], dim=1)
-            turn = self.model.rotation(torch.arange(x.shape[1], device=self.device))
-            for block in _blocks(self.model):
-                q, k, v = block.attn.project(block.ln_1(x), turn)
-                text_keys.append(_fill_up(k[0, :, :L].transpose(1, 2)))
-                text_values.append(_fill_up(v[0, :, :L]))
-                image_keys.append(k[0, :, L:].contiguous())
-                image_values.append(v[0, :, L:].contiguous())
-                x = x + block.ls_1(block.attn.finish(block.attn.pattern.attend(q, k, v, self.layout)))
-                x = x + block.ls_2(block.mlp(block.ln_2(x)))
-            logits = self.model.image_logits(self.model.ln_final(x[:, -1]))[0].float()
-        return Context(
-            tuple(text_keys), tuple(text_values), tuple(image_keys), tuple(image_values), length, logits
-        )  # fmt: skip
+        """See ``Step``."""
+        return read(self.model, text, codes)
 
     def begin(self, contexts: Sequence[tuple[Context, int]]) -> State:
-        """A batch whose first rows draw from the first context, and so on: (context, number of rows) each."""
-        spans, start = [], 0
-        for context, rows in contexts:
-            spans.append(Span(context, start, start + rows))
-            start += rows
-        # Rows that are there only to reach the least number draw along with the last caption.
-        rows = max(start, self.least)
-        spans[-1] = spans[-1]._replace(stop=rows)
-        shape = Shape(rows, self.heads, self.head_width, self.device, torch.float32)
-        with torch.inference_mode():
-            stores = [make_store(pattern, self.layout, shape) for pattern in self.model.config.patterns]
-            for layer, store in enumerate(stores):
-                for context, first, last in spans:
-                    if context.length:
-                        store.fill(context.image_keys[layer], context.image_values[layer], slice(first, last))
-        return State(spans, stores, rows)
+        """See ``Step``."""
+        return begin(self.model, contexts, self.least)
 
     @torch.inference_mode()
     def advance(self, state: State, tokens: Tensor, position: Position) -> Tensor:
-        """Put in image tokens (B,) at raster ``position`` (one, or (B,)), below N - 1 → logits of the next, (B, Vi).
-
-        B is the number of rows that ``begin`` was asked for.
-        """
+        """See ``Step``."""
         asked = len(tokens)
         if asked < state.rows:
             tokens = F.pad(tokens, (0, state.rows - asked))
@@ -235,7 +155,7 @@ class TokenStep:
         sizes = (self.head_width, self.layout.text), (self.layout.text, self.head_width)
         needed = []
         for inner, outer in sizes:
-            matrix = _fill_up(torch.randn(self.heads, inner, outer, generator=generator)).to(self.device)
+            matrix = fill_up(torch.randn(self.heads, inner, outer, generator=generator)).to(self.device)
             rows = steady_multiple(_read_by(matrix), inner)
             while rows < MOST_ROWS and not same_bits_in_pieces(matrix, inner, rows):
                 rows *= 2
@@ -243,18 +163,11 @@ class TokenStep:
         return max(needed)
 
 
-def _fill_up(matrix: Tensor) -> Tensor:
-    # The leftover columns of a matrix product are summed in an order that depends on a row's place in the batch.
-    return F.pad(matrix, (0, -matrix.shape[-1] % 8)).contiguous()
-
-
 def _read_by(matrix: Tensor) -> Linear:
     # (B, I) → (B, H, O), every head reading the same row
     return lambda x: torch.bmm(x.expand(len(matrix), -1, -1), matrix).transpose(0, 1)
 
 
-def _blocks(model: DALLE) -> list[Block]:
-    return [block for block in model.blocks if isinstance(block, Block)]
 
 
 def _layer(block: Block, precision: Precision) -> _Layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +18,9 @@ from limner.models.dvae.model import DVAE
 from limner.models.modelfolder import Loaded
 from limner.pictures.load import load_picture
 from limner.pictures.transform import centre_crop, to_float, to_uint8
-from limner.sampling.linear import PRECISIONS
+from limner.sampling.context import Context, Step
 from limner.sampling.rank import ClipScorer, Ranking
 from limner.sampling.settings import SamplingOptions, SamplingSettings
-from limner.sampling.step import Context, TokenStep
 from limner.text.bytepairs import BytePairs
 
 Source = str | Path | bytes | Image.Image
@@ -31,14 +30,24 @@ Source = str | Path | bytes | Image.Image
 class Studio:
     """A dVAE, a transformer and, where there is one, a CLIP, on ``device``.
 
-    ``precision`` is that of the token step: float32, bf16 or int8. ``sampling`` among the transformer's facts are
-    its own default settings. Raises ModelError where the parts don't fit together, InputError.
+    ``make_step`` makes the token step of the transformer in ``precision``; ``engine`` is its name for
+    people. ``sampling`` among the transformer's facts are its own default settings. Raises ModelError where the parts
+    don't fit together, InputError.
     """
 
     def __init__(
-        self, dvae: Loaded, dalle: Loaded, clip: Loaded | None, *, name: str, device: torch.device, precision: str
+        self,
+        dvae: Loaded,
+        dalle: Loaded,
+        clip: Loaded | None,
+        *,
+        name: str,
+        device: torch.device,
+        engine: str,
+        precision: str,
+        make_step: Callable[[DALLE, str], Step],
     ) -> None:
-        self.name, self.device, self.precision = name, device, precision
+        self.name, self.device, self.engine, self.precision = name, device, engine, precision
         self.dvae = cast(DVAE, dvae.model.to(device))
         self.model = cast(DALLE, dalle.model.to(device))
         self.clip = None if clip is None else cast(CLIP, clip.model.to(device))
@@ -53,12 +62,10 @@ class Studio:
             )
         if dalle.tokenizer is None or (clip is not None and clip.tokenizer is None):
             raise ModelError(f"painter {name}: expected a tokenizer.json beside the weights, got none")
-        if precision not in PRECISIONS:
-            raise InputError(expected("precision", ", ".join(PRECISIONS), repr(precision)))
         self.tokenizer = cast(BytePairs, dalle.tokenizer)
         self.clip_tokenizer = None if clip is None else clip.tokenizer
         self.defaults = from_table(SamplingSettings, dalle.facts.get("sampling", {}), "sampling")
-        self.step = TokenStep(self.model, PRECISIONS[precision])
+        self.step = make_step(self.model, precision)
 
     # Settings and captions
 
@@ -105,7 +112,7 @@ class Studio:
 
     def scorer(self, caption: str, ranking: Ranking | None) -> ClipScorer | None:
         """CLIP with the caption read, where ``ranking`` needs it."""
-        if ranking is None or not ranking.clip or self.clip is None:
+        if ranking is None or not ranking.clip or self.clip is None or self.clip_tokenizer is None:
             return None
         return ClipScorer(self.clip, self.clip_tokenizer, caption)
 

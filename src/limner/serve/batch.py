@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from limner.sampling.choose import choose, uniforms
+from limner.sampling.context import Context, Span, State, Step
 from limner.sampling.guide import guide, rows_per_picture
 from limner.sampling.linear import MOST_ROWS
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import Context, Span, State, TokenStep
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ Row = tuple[Picture, bool]
 class Batch:
     """Up to ``most`` rows that ``step`` draws token by token; not for several threads."""
 
-    def __init__(self, step: TokenStep, most: int = MOST_ROWS) -> None:
+    def __init__(self, step: Step, most: int = MOST_ROWS) -> None:
         self.step, self.most = step, min(most, MOST_ROWS)
         self.pictures: list[Picture] = []
         self._logits = torch.empty(0)

@@ -19,10 +19,10 @@ from PIL import Image
 
 from limner.looker import Looker
 from limner.painter import Drawn, Painter
+from limner.sampling.context import Step
 from limner.sampling.rank import PASS, Best, ClipScorer, Ranking
 from limner.sampling.retouch import Watch
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import TokenStep
 from limner.serve.engine import Busy, Engine, Stopping
 from limner.serve.scheduler import Scheduler, Task
 from limner.serve.settings import ServeSettings
@@ -258,7 +258,7 @@ class _Finisher:
         """As ``Painter.generate`` gives them, with the same facts."""
         painter, sketch, ranking = self._painter, self._sketch, self._ranking
         facts: dict[str, Any] = {"verb": "generate", "model": painter.name, "model_id": painter.identity or None}
-        facts |= {"precision": painter.studio.precision} | asdict(sketch.settings)
+        facts |= {"engine": painter.studio.engine, "precision": painter.studio.precision} | asdict(sketch.settings)
         rank = None if ranking is None else {key: value for key, value in asdict(ranking).items() if value}
         facts |= {"candidates": sketch.candidates, "rank": rank}
         shape = painter.config.rows, painter.config.columns
@@ -306,7 +306,7 @@ class _Gone(Exception):
 class _InTurn:
     """A token step that the drawing thread computes between two of its own, until ``gone`` is set."""
 
-    def __init__(self, step: TokenStep, engine: Engine, gone: threading.Event) -> None:
+    def __init__(self, step: Step, engine: Engine, gone: threading.Event) -> None:
         self._step, self._engine, self._gone = step, engine, gone
 
     def __getattr__(self, name: str) -> Any:

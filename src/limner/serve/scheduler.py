@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from limner.sampling.context import Context, Step
 from limner.sampling.guide import rows_per_picture
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import Context, TokenStep
 from limner.serve.batch import Batch, Picture
 
 CONTEXTS = 64
@@ -57,7 +57,7 @@ class Scheduler:
     than ``share`` of all, so that who comes later need not wait for a picture's end.
     """
 
-    def __init__(self, step: TokenStep, empty: torch.Tensor, *, rows: int = 64, share: float = 0.75) -> None:
+    def __init__(self, step: Step, empty: torch.Tensor, *, rows: int = 64, share: float = 0.75) -> None:
         self.batch = Batch(step, rows)
         self.tasks: list[Task] = []
         self.ticks = 0

@@ -1,0 +1,124 @@
+"""The token step through OpenVINO against whole passes of the model and against torch's step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.sampling.conftest import small_dalle
+from tests.sampling.test_step import VARIANTS, every_next, random_codes
+
+from limner.engines.openvino_step import PRECISIONS, OpenVINOStep
+from limner.errors import InputError
+from limner.models.dalle import DALLE
+from limner.sampling.edit import Effort, redraw
+from limner.sampling.engine_step import EngineStep
+from limner.sampling.generate import Candidate, draw_codes
+from limner.sampling.settings import SamplingSettings
+from limner.sampling.step import TokenStep
+
+pytest.importorskip("openvino")
+
+
+def engine(model: DALLE, precision: str = "float32") -> EngineStep:
+    return EngineStep(model, OpenVINOStep(model, precision, threads=1))
+
+
+@pytest.fixture(scope="module")
+def fast(dalle: DALLE) -> EngineStep:
+    return engine(dalle)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_are_the_uncached(variant, caption):
+    model = small_dalle(**VARIANTS[variant])
+    step, codes = engine(model), random_codes(model, 3)
+    expected = every_next(model, caption, codes)
+    state = step.begin([(step.read(caption), 3)])
+    for i in range(model.config.layout.image - 1):
+        logits = step.advance(state, codes[:, i], i)
+        assert torch.allclose(logits, expected[:, i + 1], atol=1e-4), i
+
+
+@pytest.mark.parametrize("length", [1, 6, 29])
+def test_any_given_prefix_and_several_captions(dalle, fast, caption, empty, length):
+    codes = random_codes(dalle, 1).expand(5, -1).clone()
+    codes[:, length:] = random_codes(dalle, 5)[:, length:]
+    expected = every_next(dalle, caption, codes).clone()
+    expected[3:] = every_next(dalle, empty, codes)[3:]
+    given = codes[0, :length]
+    state = fast.begin([(fast.read(caption, given), 3), (fast.read(empty, given), 2)])
+    for i in range(length, 29):
+        assert torch.allclose(fast.advance(state, codes[:, i], i), expected[:, i + 1], atol=1e-4), i
+
+
+def test_rows_at_different_positions(fast, dalle, caption, empty):
+    codes, N = random_codes(dalle, 5), 30
+    spans = [(fast.read(caption), 3), (fast.read(empty), 2)]
+    together = fast.begin(spans)
+    same = torch.stack([fast.advance(together, codes[:, i], i) for i in range(N - 1)], dim=1)
+    delays = torch.tensor([0, 3, 11, 1, 20])
+    state, apart = fast.begin(spans), torch.full_like(same, float("nan"))
+    for clock in range(N - 1 + 20):
+        position = (clock - delays).clamp(0, N - 2)
+        logits = fast.advance(state, codes[torch.arange(5), position], position)
+        for row in range(5):
+            if 0 <= clock - delays[row] < N - 1:
+                apart[row, position[row]] = logits[row]
+    assert torch.equal(apart, same)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_row_has_the_same_bits_in_every_batch(precision, caption, empty):
+    model = small_dalle(width=96, heads=3, rows=4, columns=4)
+    step, codes = engine(model, precision), random_codes(model, 64)
+    context, other = step.read(caption), step.read(empty)
+
+    def run(rows: slice, spans: list) -> torch.Tensor:
+        state = step.begin(spans)
+        return torch.stack([step.advance(state, codes[rows, i], i) for i in range(15)], dim=1)
+
+    whole = run(slice(0, 64), [(context, 64)])
+    for first, last in ((0, 1), (5, 12), (63, 64), (10, 43)):
+        assert torch.equal(run(slice(first, last), [(context, last - first)]), whole[first:last])
+    assert torch.equal(run(slice(0, 9), [(context, 3), (other, 6)])[:3], whole[:3])
+
+
+def test_precisions_stay_within_their_bounds(dalle, caption):
+    codes = random_codes(dalle, 16)
+    expected = every_next(dalle, caption, codes)[:, 1:]
+    for precision, bound in (("float32", 1e-5), ("bf16", 0.02), ("int8", 0.02)):
+        step = engine(dalle, precision)
+        state = step.begin([(step.read(caption), 16)])
+        logits = torch.stack([step.advance(state, codes[:, i], i) for i in range(29)], dim=1)
+        error = (logits - expected).square().mean().sqrt() / expected.std()
+        assert error < bound, precision
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_drawing_is_torchs(dalle, fast, caption, empty, guidance):
+    settings = SamplingSettings(guidance=guidance)
+
+    def draw(step, numbers):
+        context = step.read(caption)
+        candidates = [Candidate(context, 3, number) for number in numbers]
+        return draw_codes(step, candidates, settings, empty=step.read(empty)).codes
+
+    drawn = draw(fast, range(20))
+    assert torch.equal(drawn, draw(TokenStep(dalle), range(20)))
+    assert torch.equal(draw(fast, [13]), drawn[13:14])
+
+
+def test_editing_is_torchs(dalle, fast, caption):
+    free = torch.zeros(30, dtype=torch.bool)
+    free[6:19] = True
+    drawn = [
+        redraw(step, caption, random_codes(dalle, 1)[0], free, [0, 1], seed=2, settings=SamplingSettings(),
+               effort=Effort(particles=8, sweeps=1))
+        for step in (fast, TokenStep(dalle))
+    ]  # fmt: skip
+    assert torch.equal(*drawn)
+
+
+def test_unknown_precisions_are_named(dalle):
+    with pytest.raises(InputError, match="precision: expected float32, bf16, int8, got 'fp4'"):
+        OpenVINOStep(dalle, "fp4", threads=1)

@@ -1,0 +1,319 @@
+"""How fast image tokens are drawn, against GPT-2 of the same sizes in transformers.
+
+    python benchmarks/sampling.py                 # all cores; --threads 1 for one
+    python benchmarks/sampling.py --quality       # nats per token in each precision, shipped painter
+
+The model has 8 layers, width 384, 6 heads, 64 caption and 256 image tokens, vocabularies of 8,192 and 2,048 and the
+paper's patterns; the peer is transformers' GPT-2 of the same sizes with full attention, ``generate`` with sampling.
+Both read 64 tokens and draw 256, weights are random. Every side is a process of its own; they take turns, one at a
+time, and a figure is the median of the rounds after one to warm up. Sides whose library is missing are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+LAYERS, WIDTH, HEADS, TEXT, GRID = 8, 384, 6, 64, 16
+TEXT_VOCABULARY, IMAGE_VOCABULARY = 8192, 2048
+TOKENS = GRID * GRID
+PEER = "transformers gpt2"
+SIDES = (
+    PEER, "ctranslate2 int8", "torch float32", "torch bf16", "torch int8",
+    "openvino float32", "openvino bf16", "openvino int8",
+)  # fmt: skip
+KEYS = {
+    f"b{batch}_{key}": (side, batch)
+    for key, side in {
+        "torch": "torch int8", "torch_bf16": "torch bf16", "torch_float32": "torch float32", "engine": "openvino bf16",
+        "engine_float32": "openvino float32", "int8": "openvino int8", "ctranslate2_int8": "ctranslate2 int8",
+    }.items()
+    for batch in (1, 4, 32)
+}  # fmt: skip
+"""The JSON line: ratios to the peer at the same batch. "engine" is what a painter uses where the chip computes bf16;
+"torch" is torch in int8, whose sums are exact."""
+
+Draw = Callable[[int], None]
+
+
+def gpt2_model():  # type: ignore[no-untyped-def]
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(
+        n_layer=LAYERS, n_embd=WIDTH, n_head=HEADS, n_positions=TEXT + TOKENS,
+        vocab_size=TEXT_VOCABULARY + IMAGE_VOCABULARY, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).eval()
+
+
+def gpt2(threads: int) -> Draw:
+    import torch
+
+    model = gpt2_model()
+
+    def draw(batch: int) -> None:
+        ids = torch.randint(0, TEXT_VOCABULARY, (batch, TEXT))
+        drawn = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, do_sample=True, top_k=0, pad_token_id=0
+        )
+        assert drawn.shape == (batch, TEXT + TOKENS)
+
+    return draw
+
+
+def ctranslate2_int8(threads: int) -> Draw:
+    import ctranslate2
+
+    words = [f"t{i}" for i in range(TEXT_VOCABULARY + IMAGE_VOCABULARY)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, made = Path(folder) / "source", Path(folder) / "made"
+        gpt2_model().save_pretrained(source)
+        vocabulary = {word: i for i, word in enumerate([*words[:-1], "<|endoftext|>"])}
+        (source / "vocab.json").write_text(json.dumps(vocabulary))
+        (source / "merges.txt").write_text("#version: 0.2\n")
+        (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
+        ctranslate2.converters.TransformersConverter(str(source)).convert(str(made), quantization="int8")
+        generator = ctranslate2.Generator(str(made), compute_type="int8", intra_threads=threads, inter_threads=1)
+
+    def draw(batch: int) -> None:
+        results = generator.generate_batch(
+            [words[:TEXT]] * batch,
+            max_length=TOKENS,
+            min_length=TOKENS,
+            sampling_topk=0,
+            include_prompt_in_result=False,
+        )
+        assert all(len(result.sequences_ids[0]) == TOKENS for result in results)
+
+    return draw
+
+
+def limner_step(name: str, threads: int):  # type: ignore[no-untyped-def]
+    import torch
+
+    from limner.models.dalle import DALLE, DALLEConfig
+
+    torch.manual_seed(0)
+    config = DALLEConfig(
+        text_vocabulary=TEXT_VOCABULARY, text_length=TEXT, image_vocabulary=IMAGE_VOCABULARY, rows=GRID, columns=GRID,
+        width=WIDTH, layers=LAYERS, heads=HEADS,
+    )  # fmt: skip
+    return make_step(DALLE(config).eval(), name, threads)
+
+
+def make_step(model, name: str, threads: int):  # type: ignore[no-untyped-def]
+    from limner.engines.openvino_step import OpenVINOStep
+    from limner.sampling.engine_step import EngineStep
+    from limner.sampling.linear import PRECISIONS
+    from limner.sampling.step import TokenStep
+
+    engine, precision = name.split()
+    if engine == "torch":
+        return TokenStep(model, PRECISIONS[precision])
+    return EngineStep(model, OpenVINOStep(model, precision, threads=threads))
+
+
+def limner(name: str, threads: int) -> Draw:
+    import torch
+
+    from limner.sampling.generate import Candidate, draw_codes
+    from limner.sampling.settings import SamplingSettings
+
+    step, settings = limner_step(name, threads), SamplingSettings()
+
+    def draw(batch: int) -> None:
+        context = step.read(torch.randint(0, TEXT_VOCABULARY, (TEXT,)))
+        drawn = draw_codes(step, [Candidate(context, 0, number) for number in range(batch)], settings)
+        assert drawn.codes.shape == (batch, TOKENS)
+
+    return draw
+
+
+def serve_side(name: str, threads: int) -> None:
+    """Be one side: a batch size comes in on a line, the seconds of one drawing go out."""
+    import torch
+
+    torch.set_num_threads(threads)
+    makers = {PEER: gpt2, "ctranslate2 int8": ctranslate2_int8}
+    try:
+        draw = makers[name](threads) if name in makers else limner(name, threads)
+    except ImportError as error:
+        print(f"missing {error.name}", flush=True)
+        return
+    print("ready", flush=True)
+    for line in sys.stdin:
+        begun = time.perf_counter()
+        draw(int(line))
+        print(time.perf_counter() - begun, flush=True)
+
+
+class Side:
+    """A process that draws when it is told to."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.name = name
+        command = [sys.executable, __file__, "--side", name, "--threads", str(threads)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self.answer = self._line()
+
+    def draw(self, batch: int) -> float:
+        assert self.process.stdin is not None
+        print(batch, file=self.process.stdin, flush=True)
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        # A library may print lines of its own.
+        for line in self.process.stdout:
+            word = line.strip().split(" ")[0]
+            if word in ("ready", "missing") or word.replace(".", "", 1).replace("e-", "", 1).isdigit():
+                return line.strip()
+        return "missing (it ended)"
+
+    def end(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+def machine(threads: int) -> tuple[float, float]:
+    """Bounds, in a process of its own: bytes/s read from an array as large as the weights, float32 operations/s."""
+    code = f"""
+import time, torch
+torch.set_num_threads({threads})
+def best(f, work):
+    f()
+    times = []
+    for _ in range(9):
+        begun = time.perf_counter(); f(); times.append(time.perf_counter() - begun)
+    return work / min(times)
+a = torch.rand({15_000_000})
+m = torch.rand(1024, 1024)
+print(best(a.sum, a.nbytes), best(lambda: m @ m, 2 * 1024**3))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    return float(answer[0]), float(answer[1])
+
+
+def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> None:
+    sides = []
+    for name in names:
+        side = Side(name, threads)
+        if side.answer == "ready":
+            sides.append(side)
+        else:
+            print(f"{name}: left out, {side.answer}")
+    rates: dict[tuple[str, int], float] = {}
+    for batch in batches:
+        seconds: dict[str, list[float]] = {side.name: [] for side in sides}
+        for turn in range(rounds + 1):
+            for side in sides:
+                taken = side.draw(batch)
+                if turn:
+                    seconds[side.name].append(taken)
+        for name, taken in seconds.items():
+            rates[name, batch] = batch * TOKENS / statistics.median(taken)
+    for side in sides:
+        side.end()
+    bandwidth, operations = machine(threads)
+    # A token reads every weight of the blocks and the image head once, and costs two operations for each.
+    weights = 12 * LAYERS * WIDTH**2 + IMAGE_VOCABULARY * WIDTH
+    print(f"\n{threads} threads; reads {bandwidth / 1e9:.1f} GB/s, float32 {operations / 1e9:.0f} GFLOP/s")
+    print(f"{'tokens/s':<20}" + "".join(f"{f'batch {batch}':>22}" for batch in batches))
+    for side in sides:
+        cells = []
+        for batch in batches:
+            rate = rates[side.name, batch]
+            ratio = f" ({rate / rates[PEER, batch]:.1f} ×)" if (PEER, batch) in rates else ""
+            cells.append(f"{f'{rate:,.0f}{ratio}':>22}")
+        print(f"{side.name:<20}" + "".join(cells))
+    for precision, size in (("float32", 4), ("bf16", 2), ("int8", 1)):
+        if (f"openvino {precision}", 1) in rates:
+            share = rates[f"openvino {precision}", 1] * weights * size / bandwidth
+            print(f"openvino {precision}, batch 1: {share:.0%} of what reading its weights alone allows")
+    if ("openvino float32", 32) in rates:
+        share = rates["openvino float32", 32] * weights * 2 / operations
+        print(f"openvino float32, batch 32: {share:.0%} of the matrix rate")
+    found = {
+        key: round(rates[side] / rates[PEER, side[1]], 2)
+        for key, side in KEYS.items()
+        if side in rates and (PEER, side[1]) in rates
+    }
+    print(json.dumps({"threads": threads, "rounds": rounds} | found))
+
+
+def quality(count: int, threads: int) -> None:
+    """Nats per image token of drawn scenes, by each side's step, token by token, and the difference to float32."""
+    import numpy as np
+    import torch
+
+    from limner.painter import load_painter
+    from limner.sampling.choose import log_probabilities
+    from limner.storybook.deal import deal
+    from limner.storybook.draw import draw
+
+    torch.set_num_threads(threads)
+    painter = load_painter(engine="torch")
+    scenes = [deal(i, split="test") for i in range(count)]
+    codes = torch.stack(
+        [painter.studio.encode(draw(s.scene, size=painter.resolution, seed=s.draw_seed)) for s in scenes]
+    )
+    ids = painter.studio.ids([s.caption for s in scenes], cut=True)
+    nats: dict[str, np.ndarray] = {}
+    for name in SIDES[2:]:
+        try:
+            step = make_step(painter.studio.model, name, threads)
+        except ImportError:
+            continue
+        found = []
+        for start in range(0, count, 32):
+            rows, contexts = codes[start : start + 32], [step.read(row) for row in ids[start : start + 32]]
+            state, logits = step.begin([(c, 1) for c in contexts]), torch.stack([c.logits for c in contexts])
+            parts = []
+            for i in range(rows.shape[1]):
+                parts.append(-log_probabilities(logits, rows[:, i]))
+                if i < rows.shape[1] - 1:
+                    logits = step.advance(state, rows[:, i], i)
+            found.append(torch.stack(parts, dim=1).mean(dim=1))
+        nats[name] = torch.cat(found).numpy()
+    reference = nats["torch float32"]
+    print(f"{count} drawn scenes; noise of the mean: ± {reference.std() / count**0.5:.4f} nats")
+    answer = {}
+    for name, values in nats.items():
+        difference = values - reference
+        error = difference.std() / count**0.5
+        print(f"{name:<20}{values.mean():>9.4f} nats/token{difference.mean():>+10.5f} ± {error:.5f}")
+        answer[name] = round(float(values.mean()), 5)
+    print(json.dumps({"nats_per_token": answer}))
+
+
+def main() -> None:
+    from limner.device import default_threads
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=default_threads())
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", default="1,4,32")
+    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--scenes", type=int, default=256)
+    asked = parser.parse_args()
+    if asked.side:
+        serve_side(asked.side, asked.threads)
+    elif asked.quality:
+        quality(asked.scenes, asked.threads)
+    else:
+        compare(asked.sides.split(","), [int(b) for b in asked.batches.split(",")], asked.rounds, asked.threads)
+
+
+if __name__ == "__main__":
+    main()

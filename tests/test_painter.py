@@ -357,7 +357,7 @@ def test_engines_draw_the_same_pictures(larger_painter: Path) -> None:
 
 def test_which_engine(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert limner.load_painter(larger_painter).studio.engine == "torch"
-    monkeypatch.setattr("limner.painter.GAINS_FROM", 1)
+    monkeypatch.setattr("limner.engines.choice.GAINS_FROM", 1)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert limner.load_painter(larger_painter).studio.engine == "torch"
     monkeypatch.undo()
@@ -367,5 +367,5 @@ def test_which_engine(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_large_model_takes_openvino_where_it_is(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino")
-    monkeypatch.setattr("limner.painter.GAINS_FROM", 1)
+    monkeypatch.setattr("limner.engines.choice.GAINS_FROM", 1)
     assert limner.load_painter(larger_painter).studio.engine == "openvino"

@@ -7,7 +7,6 @@ painter.generate("two red cubes", count=4, candidates=64, seed=7)[0].save("cubes
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -19,7 +18,7 @@ import torch
 from PIL import Image
 
 from limner.device import pick_device, set_threads
-from limner.engines.chip import has_bf16
+from limner.engines.choice import choose_step
 from limner.errors import InputError, ModelError, expected
 from limner.models.dalle import DALLE
 from limner.models.modelfolder import describe, find_model, read_folder
@@ -401,10 +400,7 @@ def load_painter(
             raise ModelError(f"{loaded.path}: expected a {part}, got a {loaded.kind}")
     hashes = [sorted(describe(places[part]).hashes.items()) for part in ("dvae", "dalle")]
     chip = pick_device(device)
-    engine = _engine(engine, chip, describe(places["dalle"]).parameters)
-    if precision == "auto":
-        # Within the noise of float32 (benchmarks/sampling.py --quality).
-        precision = "bf16" if engine == "openvino" and has_bf16(chip) else "float32"
+    engine, precision = choose_step(engine, precision, chip, describe(places["dalle"]).parameters)
     studio = Studio(
         parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=chip, engine=engine, precision=precision,
         make_step=_STEPS[engine],
@@ -425,20 +421,6 @@ def _openvino_step(model: DALLE, precision: str) -> Step:
 
 
 _STEPS = {"torch": _torch_step, "openvino": _openvino_step}
-
-GAINS_FROM = 5_000_000
-"""Parameters from which on OpenVINO is taken without being asked for: a small model draws faster than it starts."""
-
-
-def _engine(name: str, device: torch.device, parameters: int) -> str:
-    if name == "auto":
-        gains = device.type == "cpu" and parameters >= GAINS_FROM
-        return "openvino" if gains and importlib.util.find_spec("openvino") is not None else "torch"
-    if name not in _STEPS:
-        raise InputError(expected("engine", "auto, torch or openvino", repr(name)))
-    if name == "openvino" and device.type != "cpu":
-        raise InputError(expected("engine openvino", "the CPU", f"device {device}; use engine torch"))
-    return name
 
 
 def _check_enough(count: int, candidates: int) -> None:

@@ -8,7 +8,8 @@ import torch
 from tests.sampling.conftest import small_dalle
 
 from limner.sampling.captions import Captions
-from limner.sampling.step import Context, Span, TokenStep
+from limner.sampling.context import Context, Span
+from limner.sampling.step import TokenStep
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,7 @@ class OpenVINOStep:
         self._layers = len(model.blocks)
         self._requests: dict[bool, Any] = {}
         self._alive: dict[str, Any] = {}
+        self._outputs: list[np.ndarray] = []
 
     def wrap(self, array: np.ndarray) -> object:
         """An array as ``bind`` takes it: contiguous, read where it lies whenever the step is computed."""
@@ -68,7 +69,8 @@ class OpenVINOStep:
                 graph = _Graph(self._ov, self._model, as_int8=self._precision == "int8", alone=alone).build()
                 compiled = self._ov.Core().compile_model(graph, "CPU", self._settings)
                 self._requests[alone] = compiled.create_infer_request()
-            self._request, self._outputs = self._requests[alone], []
+            self._request = self._requests[alone]
+            self._outputs.clear()
         for name, (_, tensor) in arrays.items():
             self._request.set_tensor(name, tensor)
         self._alive |= arrays  # a tensor does not keep the array whose memory it reads
@@ -77,7 +79,7 @@ class OpenVINOStep:
         """Logits, and (keys, values) of each layer: views that the next call overwrites."""
         self._request.infer()
         if not self._outputs:  # they stay where they are while the batch has the same number of rows
-            self._outputs = [self._request.get_output_tensor(i).data for i in range(1 + 2 * self._layers)]
+            self._outputs += [self._request.get_output_tensor(i).data for i in range(1 + 2 * self._layers)]
         first, *rest = self._outputs
         return first, list(zip(rest[::2], rest[1::2], strict=True))
 

@@ -45,7 +45,7 @@ class Store(Protocol):
     values: Tensor
 
     def slot(self, position: int) -> tuple[int | slice, ...]:
-        """Where ``keys`` and ``values`` have the tokens of all rows at one position, as an index that gives (H, B, K)."""
+        """Where ``keys`` and ``values`` have all rows' tokens at one position: an index that gives (H, B, K)."""
 
     def write(self, keys: Tensor, values: Tensor, position: Position) -> None:
         """Keep the keys and values (H, B, K) of the tokens at ``position``."""

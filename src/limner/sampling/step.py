@@ -20,7 +20,7 @@ from limner.models.dalle import DALLE
 from limner.models.positions import Rotation, rotate
 from limner.sampling.cache import Position, Store
 from limner.sampling.captions import Captions, same_bits_in_pieces
-from limner.sampling.context import Context, Span, State, begin, blocks_of, fill_up, read
+from limner.sampling.context import Context, State, begin, blocks_of, fill_up, read
 from limner.sampling.linear import FLOAT32, MOST_ROWS, Linear, Precision, least_rows, steady_multiple
 
 
@@ -166,8 +166,6 @@ class TokenStep:
 def _read_by(matrix: Tensor) -> Linear:
     # (B, I) → (B, H, O), every head reading the same row
     return lambda x: torch.bmm(x.expand(len(matrix), -1, -1), matrix).transpose(0, 1)
-
-
 
 
 def _layer(block: Block, precision: Precision) -> _Layer:

@@ -54,6 +54,23 @@ def default_threads() -> int:
     return max(1, os.cpu_count() or 1)
 
 
+def keep_memory() -> bool:
+    """Let glibc keep what this process frees for the next step; whether it could be asked (not on other systems).
+
+    Otherwise large tensors are mapped anew in every step and the kernel clears each page again, for some per cent of a
+    CPU's training step, and for more where much is allocated (``benchmarks/training.py``). The process stays at its
+    peak.
+    """
+    import ctypes
+
+    mmap_max, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of <malloc.h>
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(mmap_max, 0)) and bool(mallopt(trim_threshold, 2**31 - 1))
+
+
 def set_threads(count: int | None) -> int:
     """Let torch use ``count`` threads (None: ``default_threads``); returns the number. Raises InputError."""
     import torch

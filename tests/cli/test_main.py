@@ -102,6 +102,15 @@ def test_plan_takes_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{counts[0]:,}" in capsys.readouterr().out
 
 
+def test_plan_tells_what_each_device_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "clip_debug", "--gpus", "2", "--memory", "1GB", "--rate", "10"]) == 0
+    told = capsys.readouterr().out
+    assert "each of 2 devices, activations recomputed" in told
+    assert "at 10 TFLOP/s a device" in told
+    assert main(["plan", "clip_debug", "--memory", "lots"]) == 1
+    assert "80GB" in capsys.readouterr().err
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     import limner
 

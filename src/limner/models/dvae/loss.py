@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -39,10 +40,30 @@ def loss(
     likelihood spends its gradient on regions that are nearly exact already.
     Measures: loss, psnr (dB), codes (share of the vocabulary seen in this batch), perplexity (of the batch's codes).
     """
+    found = bound(model, pixels, temperature, kl_weight, likelihood)
+    measures: dict[str, Tensor] = {} if found.kl is None else {"kl": found.kl.detach()}
+    with torch.no_grad():
+        measures["psnr"] = -10 * torch.log10((found.picture - pixels).square().mean().clamp(min=1e-10))
+        measures.update(usage(model.bottleneck.codes(found.features), model.config.vocabulary))
+    return found.total, {"loss": found.total.detach(), **measures}
+
+
+class Bound(NamedTuple):
+    """The loss, and what it was made of: features (B, V or digits, R, Q), picture (B, 3, H, W) in [0, 1], KL."""
+
+    total: Tensor
+    features: Tensor
+    picture: Tensor
+    kl: Tensor | None
+
+
+def bound(
+    model: DVAE, pixels: Tensor, temperature: float = 1.0, kl_weight: float = 0.0, likelihood: float = 1.0
+) -> Bound:
+    """The loss of ``loss``, without its measures."""
     features, mean, log_scale = model(pixels, temperature)
     mean = mean.float()
-    total = pixels.new_zeros(())
-    measures: dict[str, Tensor] = {}
+    total, kl = pixels.new_zeros(()), None
     if likelihood > 0:
         log_scale = log_scale.float().clamp(-7, 7)
         total = likelihood * logit_laplace(map_pixels(pixels), mean, log_scale).mean()
@@ -54,11 +75,7 @@ def loss(
     if model.config.bottleneck == "gumbel":
         kl = kl_to_uniform(features).mean()
         total = total + kl_weight * kl / pixels[0].numel()
-        measures["kl"] = kl.detach()
-    with torch.no_grad():
-        measures["psnr"] = -10 * torch.log10((picture - pixels).square().mean().clamp(min=1e-10))
-        measures.update(usage(model.bottleneck.codes(features), model.config.vocabulary))
-    return total, {"loss": total.detach(), **measures}
+    return Bound(total, features, picture, kl)
 
 
 def usage(codes: Tensor, vocabulary: int) -> dict[str, Tensor]:

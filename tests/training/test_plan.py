@@ -1,0 +1,107 @@
+"""What ``limner plan`` tells before a run is what the run takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from limner.errors import InputError, RecipeError
+from limner.training.footprint import _traced, footprints, sizes
+from limner.training.plan import parse_bytes, plan
+from limner.training.recipe import load_recipe
+
+UPDATES = """
+import sys, torch
+from limner.models.modelfolder import classes
+from limner.training import parallel
+from limner.training.footprint import step
+from limner.training.optimizer import Average, Optimizer
+from limner.training.recipe import load_recipe
+
+torch.set_num_threads(1)
+recipe, recompute = load_recipe(sys.argv[1]), sys.argv[2] == "True"
+
+def updates(batch):
+    model = classes(recipe.kind)[1](recipe.model).train().to(memory_format=torch.channels_last)
+    if recompute:
+        parallel.recompute_blocks(model)
+    optimizer, average = Optimizer(model, recipe.training), Average(model, recipe.training.ema_decay)
+    loss = step(recipe, batch)
+    for number in range(2):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            value = loss(model)
+        value.backward()
+        optimizer.step(1.0)
+        optimizer.zero_grad()
+        average.update(number + 1)
+
+def status(field):
+    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(field))
+
+updates(2)  # libraries are loaded and kernels made
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
+updates(recipe.training.batch)
+print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the system tells no peak that can be reset")
+@pytest.mark.parametrize("name", ["dvae_storybook", "dalle_storybook", "clip_storybook"])
+def test_the_predicted_peak_is_the_measured_one(name: str) -> None:
+    """Within 20 %. What glibc keeps of freed memory would be counted too: it is told to give all back."""
+    plain = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    command = [sys.executable, "-c", UPDATES, name, "False"]
+    measured = int(subprocess.run(command, env=plain, check=True, capture_output=True, timeout=300).stdout)
+    predicted = plan(load_recipe(name))["devices"][0]["peak"]
+    assert predicted == pytest.approx(measured, rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["dvae_debug", "dalle_debug", "clip_debug"])
+def test_a_large_batch_is_reckoned_from_small_ones(name: str) -> None:
+    recipe = load_recipe(name)
+    for recompute in (False, True):
+        reckoned, traced = footprints(recipe)(48, recompute), _traced(recipe, 48, recompute, False)
+        assert reckoned.activations == pytest.approx(traced.activations, rel=0.03)
+
+
+def test_recomputing_keeps_less() -> None:
+    recipe = load_recipe("dalle_debug")
+    kept, again = (footprints(recipe)(8, recompute).activations for recompute in (False, True))
+    assert again < 0.6 * kept
+
+
+def test_sizes_follow_the_optimiser_and_frozen_parts() -> None:
+    adam, muon = (sizes(load_recipe("dalle_debug", {"optimizer": f'"{name}"'})) for name in ("adamw", "muon"))
+    assert adam.moments == 2 * adam.gradients == 8 * adam.parameters
+    assert adam.gradients < muon.moments < adam.moments
+    frozen = sizes(load_recipe("dalle_debug", {"freeze": '["blocks"]'}))
+    assert frozen.gradients < adam.gradients
+    assert frozen.weights == adam.weights
+
+
+def test_more_devices_hold_less_each_and_a_small_memory_takes_smaller_parts() -> None:
+    recipe = load_recipe("dalle_debug", {"batch": "32"})
+    two, eight = (plan(recipe, gpus=n) for n in (2, 8))
+    assert eight["devices"][0]["states"] * 4 == pytest.approx(two["devices"][0]["states"], rel=0.01)
+    assert eight["days"] * 4 == pytest.approx(two["days"])
+    assert [d["pictures"] for d in two["devices"]] == [16, 16]
+    memory = int(0.6 * two["devices"][0]["peak"])
+    tight = plan(recipe, gpus=2, memory=memory)["devices"]
+    assert tight[0]["pictures"] < 16
+    assert tight[0]["pictures"] <= tight[1]["pictures"]
+    assert all(d["peak"] <= memory and d["pictures"] * d["parts_of_a_batch"] == 16 for d in tight)
+    assert plan(recipe, gpus=2, memory=1000)["devices"] == []
+
+
+def test_odd_questions_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"divides training\.batch = 16"):
+        plan(load_recipe("dalle_debug"), gpus=3)
+    with pytest.raises(InputError, match="80GB"):
+        parse_bytes("much")
+    assert parse_bytes("80GB") == 80 * 10**9
+    assert parse_bytes("1.5 GiB") == 1.5 * 2**30

@@ -123,8 +123,9 @@ def sources(recipe: Recipe, size: int, dvae: str = "") -> tuple[Source, Source |
 
 
 def _tokenizer(recipe: Recipe) -> dict[str, Any]:
-    init = recipe.data.get("init")
-    taken = recipe.data.get("tokenizer") or (str(part_folder(str(init), recipe.kind)) if init else None)
+    taken = recipe.data.get("tokenizer") or recipe.data.get("init")
+    if taken and taken != "openai" and Path(taken).suffix != ".json":
+        taken = str(part_folder(str(taken), recipe.kind))
     return {"taken_from": taken, "captions": int(recipe.data.get("tokenizer_captions", CAPTIONS))}
 
 

@@ -18,7 +18,7 @@ from limner.sampling.captions import Captions
 from limner.shapes import Layout
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Context:
     """A caption, and the first ``length`` image codes where some are given, read once for all candidates.
 

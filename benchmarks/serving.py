@@ -40,7 +40,7 @@ from limner.device import set_threads
 from limner.painter import load_painter
 model, threads = sys.argv[1], int(sys.argv[2])
 set_threads(threads)
-painter = load_painter(model)
+painter = load_painter(model, precision="float32")  # as the server has it
 painter.generate("a red cube", count=32, candidates=32)
 print("ready", flush=True)
 for line in sys.stdin:

@@ -37,7 +37,7 @@ def test_rows_read_their_own_caption(step: TokenStep, contexts: list[Context]) -
         for layer in range(4):
             scores = captions.scores(q, layer)
             weights = torch.softmax(scores[..., : step.layout.text], dim=-1)
-            values = captions.values(weights, layer)
+            values = captions.mix(weights, layer)
             for row, context in enumerate(owners):
                 alone = step._text_product(q[:, row : row + 1], context.text_keys[layer])[:, 0]
                 assert torch.equal(scores[:, row], alone)
@@ -51,8 +51,8 @@ def test_rows_read_their_own_caption(step: TokenStep, contexts: list[Context]) -
 def test_captions_that_stay_are_not_copied(step: TokenStep, contexts: list[Context]) -> None:
     captions = Captions(step.text_rows)
     captions.arrange(spans_of(contexts[:4]))
-    kept = captions._keys[0].clone()
-    captions._keys[0][:] = 0
+    kept = captions.keys[0].clone()
+    captions.keys[0][:] = 0
     captions.arrange(spans_of([contexts[3], contexts[5], contexts[0], contexts[2]]))
-    assert captions._keys[0].any(dim=0).flatten(1).any(dim=1).tolist() == [False, True, False, False]
-    assert not torch.equal(captions._keys[0][:, 1], kept[:, 1])
+    assert captions.keys[0].any(dim=0).flatten(1).any(dim=1).tolist() == [False, True, False, False]
+    assert not torch.equal(captions.keys[0][:, 1], kept[:, 1])

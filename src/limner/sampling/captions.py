@@ -18,15 +18,18 @@ from limner.sampling.linear import MOST_ROWS
 class Captions:
     """Keys and values of the captions that rows (H, B, ·) of a batch draw from; ``arrange`` says which.
 
+    After it ``order`` int64 (P · ``rows``) are the rows by pieces of ``rows`` rows, ``back`` (B) each row's place among
+    them, ``keys`` (H, P, K, L) and ``values`` (H, P, L, K) of each layer the pieces' captions.
+
     Pieces are multiples of ``multiple`` rows, the number whose multiples give a row the same bits wherever it stands.
     """
 
     def __init__(self, multiple: int) -> None:
         self.spans: Sequence[Any] | None = None
-        self._multiple, self._rows = multiple, 0
+        self._multiple, self.rows = multiple, 0
         self._held: list[Any] = []  # each piece's context
-        self._keys: list[Tensor] = []
-        self._values: list[Tensor] = []
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
 
     def arrange(self, spans: Sequence[Any]) -> None:
         """Serve the rows of ``spans`` (``step.Span``); captions may repeat, those that were there are not copied."""
@@ -35,7 +38,7 @@ class Captions:
             members.setdefault(id(context), (context, []))[1].extend(range(start, stop))
         rows = -(-min(len(at) for _, at in members.values()) // self._multiple) * self._multiple
         counts = {key: -(-len(at) // rows) for key, (_, at) in members.items()}
-        if rows != self._rows or sum(counts.values()) > len(self._held):
+        if rows != self.rows or sum(counts.values()) > len(self._held):
             pieces = self._stack([members[key][0] for key, count in counts.items() for _ in range(count)], rows)
         else:
             pieces = self._replace({key: (members[key][0], count) for key, count in counts.items()})
@@ -45,16 +48,16 @@ class Captions:
                 number, inside = divmod(place, rows)
                 back[row] = pieces[key][number] * rows + inside
                 order[back[row]] = row  # what is missing to whole pieces is computed along and thrown away
-        device = self._keys[0].device
-        self._order, self._back = torch.tensor(order, device=device), torch.tensor(back, device=device)
+        device = self.keys[0].device
+        self.order, self.back = torch.tensor(order, device=device), torch.tensor(back, device=device)
         self.spans = spans
 
     def _stack(self, contexts: list[Any], rows: int) -> dict[int, list[int]]:
-        self._held, self._rows = contexts, rows
+        self._held, self.rows = contexts, rows
         layers = range(len(contexts[0].text_keys))
         # (H, P, K, L) and (H, P, L, K) of P pieces
-        self._keys = [torch.stack([context.text_keys[layer] for context in contexts], dim=1) for layer in layers]
-        self._values = [torch.stack([context.text_values[layer] for context in contexts], dim=1) for layer in layers]
+        self.keys = [torch.stack([context.text_keys[layer] for context in contexts], dim=1) for layer in layers]
+        self.values = [torch.stack([context.text_values[layer] for context in contexts], dim=1) for layer in layers]
         pieces: dict[int, list[int]] = {}
         for piece, context in enumerate(contexts):
             pieces.setdefault(id(context), []).append(piece)
@@ -74,23 +77,23 @@ class Captions:
                 piece = free.pop()
                 self._held[piece] = context
                 pieces[key].append(piece)
-                for layer, (keys, values) in enumerate(zip(self._keys, self._values, strict=True)):
+                for layer, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
                     keys[:, piece], values[:, piece] = context.text_keys[layer], context.text_values[layer]
         return pieces
 
     def scores(self, queries: Tensor, layer: int) -> Tensor:
         """Queries (H, B, K) × each row's caption's keys → (H, B, L), L filled up to a multiple of 8."""
-        return self._product(queries, self._keys[layer])
+        return self._product(queries, self.keys[layer])
 
-    def values(self, weights: Tensor, layer: int) -> Tensor:
+    def mix(self, weights: Tensor, layer: int) -> Tensor:
         """Weights (H, B, L) × each row's caption's values → (H, B, K), K filled up to a multiple of 8."""
-        return self._product(weights, self._values[layer])
+        return self._product(weights, self.values[layer])
 
     def _product(self, rows: Tensor, matrices: Tensor) -> Tensor:
         heads, _, inner = rows.shape
-        pieces = rows.index_select(1, self._order).view(-1, self._rows, inner)
+        pieces = rows.index_select(1, self.order).view(-1, self.rows, inner)
         product = torch.bmm(pieces, matrices.flatten(0, 1))
-        return product.view(heads, -1, product.shape[-1]).index_select(1, self._back)
+        return product.view(heads, -1, product.shape[-1]).index_select(1, self.back)
 
 
 def same_bits_in_pieces(matrix: Tensor, inner: int, rows: int) -> bool:

@@ -16,8 +16,12 @@ from torch.nn import functional as F
 
 from limner.models.dalle import DALLE
 from limner.sampling.cache import Columns, Position, Store
+from limner.sampling.captions import Captions
 from limner.sampling.context import Context, State, begin, read
 from limner.sampling.linear import MOST_ROWS
+
+PIECE = 8
+"""Rows that read a caption together, at least, where there are several captions."""
 
 
 class Compiled(Protocol):
@@ -120,14 +124,15 @@ class EngineStep:
             one = contexts[0]
             keys = {f"text_keys.{layer}": one.text_keys[layer][..., :L].contiguous() for layer in layers}
             return keys | {f"text_values.{layer}": one.text_values[layer][..., :K].contiguous() for layer in layers}
-        most = max(stop - start for _, start, stop in state.spans)
-        spread = torch.stack([torch.arange(most).clamp(max=stop - start - 1) + start for _, start, stop in state.spans])
-        back = torch.cat([torch.arange(s.stop - s.start) + most * number for number, s in enumerate(state.spans)])
-        arrays = {"spread": spread, "back": back}
+        if state.captions is None:
+            state.captions = Captions(PIECE)
+        captions = state.captions
+        if captions.spans is not state.spans:
+            captions.arrange(state.spans)
+        arrays = {"spread": captions.order.view(-1, captions.rows), "back": captions.back}
         for layer in layers:
-            # (H, C, K, L) and (H, C, L, K)
-            arrays[f"text_keys.{layer}"] = torch.stack([c.text_keys[layer][..., :L] for c in contexts], dim=1)
-            arrays[f"text_values.{layer}"] = torch.stack([c.text_values[layer][..., :K] for c in contexts], dim=1)
+            arrays[f"text_keys.{layer}"] = captions.keys[layer][..., :L].contiguous()
+            arrays[f"text_values.{layer}"] = captions.values[layer][..., :K].contiguous()
         return arrays
 
     def _bind_column(self, layer: int, store: Columns, position: Position) -> None:

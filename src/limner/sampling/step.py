@@ -127,7 +127,7 @@ class TokenStep:
             weights[..., L:].reshape(-1, 1, slots), values.reshape(-1, slots, self.head_width)
         ).view(self.heads, B, self.head_width)  # fmt: skip
         if isinstance(captions, Captions):
-            out += captions.values(weights[..., :L], number)[..., : self.head_width]
+            out += captions.mix(weights[..., :L], number)[..., : self.head_width]
         else:
             out += self._text_product(weights[..., :L], captions.text_values[number])[..., : self.head_width]
         # (H, B, K) → (B, D)

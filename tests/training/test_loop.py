@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from pathlib import Path
@@ -166,3 +167,18 @@ def test_steps_without_finite_numbers_are_skipped_and_then_stop_the_run(
 def test_unusable_data_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected"):
         train(debug(**{"data.source": "nowhere"}), tmp_path / "run", device="cpu", quiet=True)
+
+
+def test_the_bar_tells_the_share_of_the_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict] = []
+
+    class Told:
+        def advance(self, steps: int = 1, **measures: float | str) -> None:
+            told.append(measures)
+
+    monkeypatch.setattr(loops, "wanted", lambda quiet: True)
+    monkeypatch.setattr(loops, "progress", lambda *_, **__: contextlib.nullcontext(Told()))
+    train(debug(sample_every="0"), tmp_path / "run", device="cpu", quiet=True)
+    shares = [float(str(m["of chip"]).rstrip("%")) for m in told]
+    assert len(shares) == 3
+    assert all(0 < share < 100 for share in shares)

@@ -213,18 +213,17 @@ def step(recipe: Recipe, batch: int) -> Callable[[nn.Module], Tensor]:
     return dvae
 
 
-def operations(recipe: Recipe) -> int:
+def operations(kind: str, config: Any) -> int:
     """Multiplications and additions of one sample's forward pass, counted by torch on tensors without data."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    config = recipe.model
     with torch.device("meta"):
-        model: Any = classes(recipe.kind)[1](config)
+        model: Any = classes(kind)[1](config)
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            if recipe.kind == "dalle":
+            if kind == "dalle":
                 text = torch.zeros(1, config.text_length, dtype=torch.long)
                 model(text, torch.zeros(1, config.layout.image, dtype=torch.long))
-            elif recipe.kind == "clip":
+            elif kind == "clip":
                 model.encode_image(torch.zeros(1, 3, *config.size))
                 model.encode_text(torch.zeros(1, config.text.context, dtype=torch.long), cut=False)
             else:

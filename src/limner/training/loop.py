@@ -25,10 +25,11 @@ from limner.data.loader import Batch, Tensors, batches
 from limner.data.pair import mixed
 from limner.errors import TrainingError
 from limner.files import make_folder
-from limner.progress import Bar, progress
+from limner.progress import Bar, progress, wanted
 from limner.training import parallel
 from limner.training.build import Built
 from limner.training.checkpoint import load_checkpoint, save_checkpoint, steps
+from limner.training.footprint import operations
 from limner.training.journal import Journal
 from limner.training.optimizer import Average, Optimizer, freeze, learning, rate_share
 from limner.training.recipe import TrainingSettings
@@ -100,13 +101,14 @@ class Loop:
         with self._signals(), progress(self.objective.kind, settings.steps, done=done, quiet=quiet) as bar:
             clock = time.monotonic()
             since = self.step
+            most = self._most_pictures() if wanted(quiet) else None
             try:
                 while self.step < settings.steps:
                     self._update(supply, autocast)
                     if self._due(settings.journal_every):
                         now = time.monotonic()
                         rate = (self.step - since) * settings.batch / max(now - clock, 1e-9)
-                        self._report(journal, bar, self.step - done, rate, now - clock)
+                        self._report(journal, bar, self.step - done, rate, now - clock, most)
                         done, since, clock = self.step, self.step, now
                     if settings.sample_every and self._due(settings.sample_every):
                         clock += self._show(journal)
@@ -166,7 +168,9 @@ class Loop:
     def _due(self, every: int) -> bool:
         return self.step == self.settings.steps or bool(every and self.step % every == 0)
 
-    def _report(self, journal: Journal | None, bar: Bar, steps: int, rate: float, seconds: float) -> None:
+    def _report(
+        self, journal: Journal | None, bar: Bar, steps: int, rate: float, seconds: float, most: float | None
+    ) -> None:
         means = self.tally.means()
         if journal is None:
             return
@@ -181,7 +185,17 @@ class Loop:
         }
         record |= self.tally.broken_record()
         journal.write(record)
-        bar.advance(steps, loss=means.get("loss", math.nan), rate=f"{rate:.0f} pictures/s")
+        bar.advance(
+            steps,
+            loss=means.get("loss", math.nan),
+            rate=f"{rate:.0f} pictures/s",
+            **({"of chip": f"{rate / most:.1%}"} if most else {}),
+        )
+
+    def _most_pictures(self) -> float:
+        """Pictures/s at the rate that the chips' matrix products reach here, forward and backward."""
+        chips = devices.matrix_rate(self.device, self.settings.precision) * ranks.world()
+        return chips / (3 * operations(self.objective.kind, self.config))
 
     def _show(self, journal: Journal | None) -> float:
         """Samples with the averaged weights; returns the seconds that it took."""

@@ -45,7 +45,7 @@ def plan(recipe: Recipe, gpus: int = 0, memory: int = 0, rate: float = RATE) -> 
     settings = recipe.training
     if gpus and settings.batch % gpus:
         raise RecipeError(expected("--gpus", f"a number that divides training.batch = {settings.batch}", gpus))
-    one = operations(recipe)
+    one = operations(recipe.kind, recipe.model)
     whole = 3 * one * settings.batch * settings.steps
     # Where devices share the batch, its parts are of what is left to each.
     own = max(1, settings.batch // settings.accumulate // max(1, gpus))

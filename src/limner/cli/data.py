@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Optional
 
 import typer
 
@@ -60,6 +61,47 @@ def check(
         ("broken", f"{len(broken):,}"),
     ]
     emit(answer, json, [*table(rows), *(f"  {name}: {cause}" for name, cause in sorted(broken.items()))])
+
+
+def dedupe(
+    source: Annotated[str, typer.Argument(help="A folder of captioned pictures, or shards (.tar, .tar.gz).")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045 - typer on Python 3.11
+        typer.Argument(help="A new folder for shards of what is left; without it they are only told."),
+    ] = None,
+    difference: Annotated[
+        float, typer.Option(min=0.0, max=255.0, help="How far pictures of 16 × 16 pixels may be apart, of 255.")
+    ] = 5.5,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find pictures that differ by size, encoding or little else; the largest of each stays."""
+    from limner.data.dedupe import find, write
+    from limner.data.epochs import Epochs
+    from limner.data.sources import DataOptions, open_data
+    from limner.errors import DataError
+    from limner.progress import progress
+
+    data = open_data(source, DataOptions(size=64, test_share=0.0, captions=False)).train
+    if not isinstance(data, Epochs):
+        raise DataError(f"{source}: expected one folder or shards, got a source without end, or several")
+    with progress("looking", data.count, quiet=quiet or json) as bar:
+        found = find(data, difference, bar.advance)
+    kept = found.kept
+    if out is not None:
+        write(kept, out)
+    names = [[found.items[index].key for index in group] for group in found.groups]
+    answer = {
+        "source": source,
+        "pictures": len(found.items),
+        "kept": len(kept),
+        "groups": names,
+        "broken": [{"name": name, "cause": cause} for name, cause in found.broken],
+        "out": None if out is None else str(out),
+    }
+    rows = [("pictures", f"{len(found.items):,}"), ("kept", f"{len(kept):,}"), ("broken", f"{len(found.broken):,}")]
+    lines = [f"  {group[0]} stands for {', '.join(group[1:])}" for group in names]
+    emit(answer, json, [*table(rows), *lines])
 
 
 def _area(size: tuple[int, int]) -> int:

@@ -52,6 +52,7 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
     },
     "data": {
         "check": Entry("data:check", "Count a data set's pairs and name what is broken."),
+        "dedupe": Entry("data:dedupe", "Find near-duplicates, and write a data set without them."),
         "tokenize": Entry("tokenize:tokenize", "Compute image tokens once and store them."),
     },
     "plan": Entry("plan:plan", "What a recipe needs: parameters, memory, operations."),

@@ -17,6 +17,7 @@ import numpy as np
 
 from limner.data.crops import Crop
 from limner.data.pair import Broken, Pair, Source, mixed
+from limner.data.shards import add_file
 from limner.errors import DataError, InputError
 from limner.files import whole_folder, write_atomically
 
@@ -61,8 +62,8 @@ def write_codes(
                 break
             with tarfile.open(folder / f"codes-{shard:05d}.tar", "w") as tar:
                 for position, caption, grid in rows:
-                    _add(tar, f"{position:09d}.codes.npy", _npy(grid))
-                    _add(tar, f"{position:09d}.txt", caption.encode("utf-8", "replace"))
+                    add_file(tar, f"{position:09d}.codes.npy", _npy(grid))
+                    add_file(tar, f"{position:09d}.txt", caption.encode("utf-8", "replace"))
             done += len(rows)
             told(done)
         causes = {cause: sum(b.cause == cause for b in broken) for cause in sorted({b.cause for b in broken})}
@@ -108,9 +109,3 @@ def _npy(codes: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, codes.astype(np.uint16 if codes.max() < 2**16 else np.uint32), allow_pickle=False)
     return buffer.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    tar.addfile(info, io.BytesIO(data))

@@ -7,6 +7,7 @@ lie. What is remote, or too large to hold, is read as a stream (``stream.py``).
 from __future__ import annotations
 
 import glob
+import io
 import lzma
 import tarfile
 import zlib
@@ -129,6 +130,13 @@ def members(shard: str) -> Iterator[Member]:
                     raise EOFError("truncated")
             yield Member(key, extension, where)
             tar.members = []  # type: ignore[attr-defined]  # tarfile would remember every header
+
+
+def add_file(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Append a file to a shard that is being written."""
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
 
 
 def split_name(name: str) -> tuple[str, str]:

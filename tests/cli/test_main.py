@@ -102,6 +102,13 @@ def test_plan_takes_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"{counts[0]:,}" in capsys.readouterr().out
 
 
+def test_plan_tells_a_drawn_pictures_cache(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "dalle_12b", "--json"]) == 0
+    cache = json.loads(capsys.readouterr().out)["cache"]
+    assert cache["patterned"] == pytest.approx(0.29e9, rel=0.02)  # what row, column and conv layers still see
+    assert cache["whole"] == pytest.approx(1.30e9, rel=0.01)
+
+
 def test_plan_tells_what_each_device_holds(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "clip_debug", "--gpus", "2", "--memory", "1GB", "--rate", "10"]) == 0
     told = capsys.readouterr().out

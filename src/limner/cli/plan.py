@@ -40,6 +40,10 @@ def plan(
     rows += [("parameters", f"{answer['parameters']:,}")]
     rows += [(f"  {part}", f"{count:,}") for part, count in answer["parts"].items()]
     rows += [(f"memory: {what}", human(size)) for what, size in answer["memory"].items()]
+    if resolved.kind == "dalle":
+        answer["cache"] = _cache(resolved.model)
+        kept, whole = answer["cache"]["patterned"], answer["cache"]["whole"]
+        rows += [("cache of a picture while drawing, bf16", f"{human(kept)} ({human(whole)} if all keys were kept)")]
     on = f"each of {gpus} devices" if gpus else "one device"
     for share in answer["devices"]:
         how = "recomputed" if share["recompute"] else "kept"
@@ -54,6 +58,19 @@ def plan(
     days = f"{answer['days']:.3g} days (recomputed {answer['days_recomputed']:.3g})"
     rows += [(f"{answer['steps']:,} updates of {answer['batch']:,} at {rate:g} TFLOP/s a device", days)]
     emit(answer, json, table(rows))
+
+
+def _cache(config: Any) -> dict[str, int]:
+    """Bytes of one picture's image keys and values in bf16: those that its layers' patterns still see, and all."""
+    from limner.sampling.cache import slots_kept
+
+    each = 2 * 2 * config.width
+    layout = config.layout
+    return {
+        "patterned": each * slots_kept(config.patterns, layout),
+        "whole": each * config.layers * (layout.text + layout.image),
+        "caption": each * config.layers * layout.text,
+    }
 
 
 def _parts(recipe: Any) -> dict[str, Any]:

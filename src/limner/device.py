@@ -35,14 +35,14 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def autocast(device: torch.device, precision: str = "bf16") -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision on ``device``: ``bf16`` by autocast, ``float32`` as it is."""
+    """Mixed precision on ``device``: ``bf16`` or ``float16`` by autocast, ``float32`` as it is."""
     import torch
 
     if precision == "float32":
         return contextlib.nullcontext()
-    if precision == "bf16":
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    raise InputError(f"precision: expected float32 or bf16, got {precision!r}")
+    if precision in ("bf16", "float16"):
+        return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+    raise InputError(f"precision: expected float32, bf16 or float16, got {precision!r}")
 
 
 def default_threads() -> int:
@@ -75,12 +75,13 @@ def keep_memory() -> bool:
 def matrix_rate(device: torch.device, precision: str = "bf16", size: int = 0) -> float:
     """Operations/s that ``device`` reaches in a product of two square matrices; by default of 1,024, on a GPU 8,192.
 
-    precision: bf16 or float32. Takes some hundredths of a second.
+    precision: bf16, float16 or float32. Takes some hundredths of a second.
     """
     import torch
 
     size = size or (8192 if device.type == "cuda" else 1024)
-    a = torch.ones(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    types = {"bf16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+    a = torch.ones(size, size, device=device, dtype=types[precision])
     seconds = []
     for _ in range(4):
         start = time.perf_counter()

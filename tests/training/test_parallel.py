@@ -132,6 +132,13 @@ def test_two_processes_are_one(kind: str, tmp_path: Path) -> None:
     same(kind, 2, tmp_path)
 
 
+def test_two_processes_learn_low_rank_products_as_one(tmp_path: Path) -> None:
+    few = {"steps": "2", "lora": "2"}
+    train(recipe("clip", tmp_path, **few), tmp_path / "one", device="cpu", quiet=True)
+    assert train_together(2, recipe("clip", tmp_path, **few), tmp_path / "several") == ["", ""]
+    compare(tmp_path / "one", tmp_path / "several")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])
 def test_four_processes_are_one(kind: str, tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     shares.scatter_add_(1, at, shares.new_full(at.shape, -1.0))
                     errors[chunk] = shares
             if errors is not None:
-                ctx.save_for_backward((errors @ table) / len(rows), (errors.mT @ rows) / len(rows))
+                # The mean's share of one row is often below float16's range.
+                wide = total.dtype if precision == torch.float16 else precision
+                of_rows, of_table = (errors @ table).to(wide), (errors.mT @ rows).to(wide)
+                ctx.save_for_backward(of_rows / len(rows), of_table / len(rows))
                 ctx.precisions = hidden.dtype, weight.dtype
         return total / len(rows)
 

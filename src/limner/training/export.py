@@ -14,6 +14,7 @@ from limner.models.modelfolder import TOKENIZER, classes, read_folder, write_fol
 from limner.models.names import part_folder
 from limner.training import checkpoint
 from limner.training.journal import read_journal
+from limner.training.lora import merged
 from limner.training.recipe import RECIPE, Recipe, read_recipe
 
 State = dict[str, torch.Tensor]
@@ -50,7 +51,7 @@ def export_run(
     }
     if records:
         facts["last"] = {k: v for k, v in records[-1].items() if k not in ("rate", "seconds", "broken", "broken_names")}
-    state = {**saved.load("weights"), **saved.load("average")}
+    state = merged({**saved.load("weights"), **saved.load("average")})
     share = recipe.training.interpolate if interpolate is None else interpolate
     if share != 1.0:
         state = between(_first_state(recipe, run), state, share)

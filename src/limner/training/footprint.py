@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from limner.models.modelfolder import classes
 from limner.training import parallel
+from limner.training.lora import add_low_rank
 from limner.training.optimizer import freeze, hidden_matrices
 from limner.training.recipe import Recipe
 
@@ -99,6 +100,8 @@ def sizes(recipe: Recipe) -> Sizes:
     with torch.device("meta"):
         model: nn.Module = classes(recipe.kind)[1](recipe.model)
     freeze(model, settings.freeze)
+    if settings.lora:
+        add_low_rank(model, settings.lora)
     learnt = {name: p for name, p in model.named_parameters() if p.requires_grad}
     weights = _bytes([*model.parameters(), *model.buffers()])
     hidden = hidden_matrices(model) if settings.optimizer == "muon" else set()
@@ -144,6 +147,8 @@ def _traced(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Foot
         model: nn.Module = classes(recipe.kind)[1](recipe.model)
         model.train()
         freeze(model, recipe.training.freeze)
+        if recipe.training.lora:
+            add_low_rank(model, recipe.training.lora)
         if gathered and not precise:
             for p in model.parameters():
                 p.data = p.data.to(torch.bfloat16) if p.ndim else p.data

@@ -27,10 +27,12 @@ from limner.errors import TrainingError
 from limner.files import make_folder
 from limner.progress import Bar, progress, wanted
 from limner.training import parallel
+from limner.training.blockscale import CUTS, PAUSE, BlockScales
 from limner.training.build import Built
 from limner.training.checkpoint import load_checkpoint, save_checkpoint, steps
 from limner.training.footprint import operations
 from limner.training.journal import Journal
+from limner.training.lora import add_low_rank, merged
 from limner.training.optimizer import Average, Optimizer, freeze, learning, rate_share
 from limner.training.recipe import TrainingSettings
 from limner.training.tally import Tally, opening_record
@@ -58,13 +60,19 @@ class Loop:
         if ranks.world() == 1 and device.type in ("cpu", "cuda"):  # shards are plain rows
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(model, settings.freeze)
+        if settings.lora:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(mixed(settings.seed, settings.lora))
+                add_low_rank(model, settings.lora)
         learning(model)
         if settings.recompute:
             parallel.recompute_blocks(model)
-        if settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda"):
+        half = settings.precision == "float16"
+        if not half and (settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda")):
             for block in parallel.blocks(model):  # what repeats, so that compiling takes seconds and not minutes
                 block.compile()
         self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
+        self.scales = BlockScales(self.model) if half else None
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)
         self.tally = Tally()
@@ -132,12 +140,13 @@ class Loop:
         self.tally.check(self.source.name, settings.bad_share)
         loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
         parallel.average_whole_gradients(self.model)
+        in_range = self.scales is None or self.scales.unscale()
         gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
         norm = parallel.total_norm(gradients)
         asked = loss.new_tensor(float(self._signal is not None))
         values = parallel.agreed({"loss": loss, "gradient_norm": norm, "asked": asked, **measures})
         self._agreed_to_leave = values.pop("asked") > 0
-        if math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"]):
+        if in_range and math.isfinite(values["loss"]) and math.isfinite(values["gradient_norm"]):
             if settings.clip_norm:
                 parallel.clip(gradients, settings.clip_norm, norm)
             self.optimizer.step(rate_share(settings, step))
@@ -145,12 +154,15 @@ class Loop:
             self.tally.add(values)
         else:
             self.tally.skip()
-            if self.tally.in_a_row >= PATIENCE:
+            # A scale may need all its cuts before gradients fit.
+            if self.tally.in_a_row >= (PATIENCE if in_range else CUTS * PAUSE):
                 layer = find_unstable_layer(self.model, lambda: self._again(parts, autocast))
                 raise TrainingError(
-                    f"step {step}: {PATIENCE} updates in a row had a loss or gradient that is not finite, first in "
-                    f"layer {layer}; lower training.learning_rate, or train in float32"
+                    f"step {step}: {self.tally.in_a_row} updates in a row had a loss or gradient that is not finite, "
+                    f"first in layer {layer}; lower training.learning_rate, or train in float32"
                 )
+        if self.scales is not None:
+            self.scales.update()
         self.optimizer.zero_grad()
         self.step += 1
 
@@ -213,7 +225,7 @@ class Loop:
         """The model with its averaged weights, in eval mode; a whole copy where it is sharded, None but in rank 0."""
         if ranks.world() > 1:
             weights = {**parallel.gathered(self.model.state_dict()), **parallel.gathered(self.average.tensors)}
-            yield self.objective.whole(weights).to(self.device).eval() if ranks.is_first() else None
+            yield self.objective.whole(merged(weights)).to(self.device).eval() if ranks.is_first() else None
             return
         self.average.swap()
         self.model.eval()
@@ -231,6 +243,7 @@ class Loop:
             "config": to_table(self.config),
             "data": self.source.fingerprint,
             "bookmarks": parallel.joined(self.bookmarks),
+            **({"scales": self.scales.state()} if self.scales is not None else {}),
         }
         parts = {
             "weights": self.model.state_dict(),
@@ -254,6 +267,8 @@ class Loop:
         self.optimizer.load_state(checkpoint.load("optimizer"))
         self.average.updates = checkpoint.facts["average_updates"]
         self.bookmarks = dict(checkpoint.facts.get("bookmarks", {}))
+        if self.scales is not None:
+            self.scales.load_state(checkpoint.facts.get("scales", {}))
         self.source.remember(self.bookmarks)
         self.tally = Tally(**checkpoint.facts["tally"])
         self.step = checkpoint.step

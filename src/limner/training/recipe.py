@@ -33,13 +33,15 @@ class TrainingSettings:
     ``min_learning_rate`` times it; ``decay_steps`` is the length of that slope (0: all steps, for a trapezoid the last
     fifth). optimizer ``muon``: hidden matrices by Muon at ``muon_learning_rate`` times the rate, the rest by AdamW.
     clip_norm: longest gradient (0: any). ema_decay: 0 keeps no average; updated every ``ema_every`` steps with
-    decay to that power. precision: of the matrix products. caption_dropout: share of captions trained as empty (for
-    guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
+    decay to that power. precision: of the matrix products; ``float16``, for devices without bf16, with a gradient
+    scale for every residual branch (DALL·E paper, section 2.4). caption_dropout: share of captions trained as empty
+    (for guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
     the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that stay. workers: processes
     that draw and decode ahead. threads: 0 is all cores. freeze: beginnings of names of weights
     that stay as they are. layer_decay: each block learns at this share of the rate of the one above it (1: all alike).
     interpolate: share of the trained weights in the model that is written, the rest is ``--init``'s (WiSE-FT, arXiv
-    2109.01903). recompute: blocks keep their input only and are computed
+    2109.01903). lora: rank of the products that hidden matrices learn beside themselves, all else frozen (0: none);
+    the model that is written has them merged. recompute: blocks keep their input only and are computed
     again for the gradient. compile: ``auto`` is on CUDA alone.
     """
 
@@ -59,7 +61,7 @@ class TrainingSettings:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     ema_every: int = 1
-    precision: Literal["float32", "bf16"] = "bf16"
+    precision: Literal["float32", "bf16", "float16"] = "bf16"
     seed: int = 0
     caption_dropout: float = 0.0
     bpe_dropout: float = 0.0
@@ -73,6 +75,7 @@ class TrainingSettings:
     freeze: tuple[str, ...] = ()
     layer_decay: float = 1.0
     interpolate: float = 1.0
+    lora: int = 0
     recompute: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
 
@@ -87,7 +90,7 @@ class TrainingSettings:
         for name in ("ema_decay", "caption_dropout", "bpe_dropout", "bad_share", "min_learning_rate", "interpolate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise RecipeError(expected(f"training.{name}", "0 to 1", getattr(self, name)))
-        for name in ("warmup_steps", "workers", "threads", "journal_every", "sample_every", "checkpoint_every"):
+        for name in ("lora", "warmup_steps", "workers", "threads", "journal_every", "sample_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise RecipeError(expected(f"training.{name}", "0 or more", getattr(self, name)))
         if not 0.0 < self.layer_decay <= 1.0:

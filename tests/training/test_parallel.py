@@ -115,13 +115,13 @@ def compare(one: Path, several: Path, tolerance: float = 1e-5) -> None:
         assert torch.allclose(tensor, weights[name], atol=tolerance, rtol=tolerance), name
 
 
-def same(kind: str, world: int, tmp_path: Path) -> None:
+def same(kind: str, world: int, tmp_path: Path, **changes: str) -> None:
     if kind == "dalle":
         a_dvae(tmp_path)
     # Noise is drawn by parts of a batch: W processes are one that takes a batch in W parts.
     parts = str(world) if kind == "dvae" else "1"
-    train(recipe(kind, tmp_path, accumulate=parts), tmp_path / "one", device="cpu", quiet=True)
-    assert train_together(world, recipe(kind, tmp_path), tmp_path / "several") == [""] * world
+    train(recipe(kind, tmp_path, accumulate=parts, **changes), tmp_path / "one", device="cpu", quiet=True)
+    assert train_together(world, recipe(kind, tmp_path, **changes), tmp_path / "several") == [""] * world
     compare(tmp_path / "one", tmp_path / "several")
     samples = [sorted(f.name for f in (tmp_path / run / "samples").iterdir()) for run in ("one", "several")]
     assert samples[0] == samples[1]
@@ -130,6 +130,28 @@ def same(kind: str, world: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])
 def test_two_processes_are_one(kind: str, tmp_path: Path) -> None:
     same(kind, 2, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["dvae", "dalle"])
+def test_gradients_sent_whole_by_the_hook_are_those_of_one_process(kind: str, tmp_path: Path) -> None:
+    same(kind, 2, tmp_path, powersgd="2")  # four updates: before compression begins
+
+
+def test_compressed_gradients_learn_as_well(tmp_path: Path) -> None:
+    a_dvae(tmp_path)
+    more = {"steps": "40", "journal_every": "40", "sample_every": "0", "schedule": '"constant"', "powersgd": "2"}
+    resolved = recipe("dalle", tmp_path, **more)
+    train(resolved, tmp_path / "one", device="cpu", quiet=True)
+    assert train_together(2, resolved, tmp_path / "several") == ["", ""]
+    one, several = (read_folder(tmp_path / run / "model").model.state_dict() for run in ("one", "several"))
+    assert any(not torch.allclose(one[name], several[name], atol=1e-4) for name in one)  # they were compressed
+    losses = [
+        [r["loss"] for r in read_journal(tmp_path / run / "journal.jsonl") if "loss" in r][-1]
+        for run in ("one", "several")
+    ]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    lines = train_together(2, recipe("clip", tmp_path, powersgd="2"), tmp_path / "clip")
+    assert all("expected dvae or dalle, got clip" in line for line in lines)
 
 
 def test_two_processes_learn_low_rank_products_as_one(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from limner import ranks
 from limner.config import to_table
 from limner.data.loader import Batch, Tensors, batches
 from limner.data.pair import mixed
-from limner.errors import TrainingError
+from limner.errors import RecipeError, TrainingError
 from limner.files import make_folder
 from limner.progress import Bar, progress, wanted
 from limner.training import parallel
@@ -71,7 +71,14 @@ class Loop:
         if not half and (settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda")):
             for block in parallel.blocks(model):  # what repeats, so that compiling takes seconds and not minutes
                 block.compile()
-        self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
+        self.replicated = bool(settings.powersgd) and ranks.world() > 1
+        if self.replicated and self.objective.methods:
+            raise RecipeError(f"training.powersgd: expected dvae or dalle, got {self.objective.kind}; leave it out")
+        if self.replicated:
+            self.model, self.called = model, parallel.compressed(model, settings.powersgd)
+        else:
+            self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
+            self.called = self.model
         self.scales = BlockScales(self.model) if half else None
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)
@@ -138,8 +145,9 @@ class Loop:
             self.tally.seen(len(part.positions), part.broken)
             self.bookmarks |= part.bookmarks
         self.tally.check(self.source.name, settings.bad_share)
-        loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
-        parallel.average_whole_gradients(self.model)
+        loss, measures = self.objective.backward(self.called, self._seeded(parts), step, autocast)
+        if not self.replicated:
+            parallel.average_whole_gradients(self.model)
         in_range = self.scales is None or self.scales.unscale()
         gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
         norm = parallel.total_norm(gradients)

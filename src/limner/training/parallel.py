@@ -22,6 +22,10 @@ PATIENCE = 600.0
 """Seconds that a process waits for the others before the run ends. One that dies ends it at once."""
 
 
+WHOLE = 10
+"""Updates whose gradients are sent whole before PowerSGD compresses them."""
+
+
 @contextlib.contextmanager
 def connected(device: torch.device, patience: float = PATIENCE) -> Iterator[None]:
     """The processes that ``torchrun`` started, joined; nothing for one process.
@@ -130,6 +134,35 @@ def shard(model: nn.Module, device: torch.device, precision: str, methods: Seque
     for name in methods:
         register_fsdp_forward_method(model, name)
     return model
+
+
+def compressed(model: nn.Module, rank: int) -> nn.Module:
+    """``model`` whole in every process, its gradients averaged as products of ``rank`` by PyTorch's PowerSGD hook.
+
+    For slow networks (DALL·E paper, section 2.5; arXiv 1905.13727). What is not sent stays for the next update; the
+    first ``WHOLE`` updates after a start or a resume send all.
+    """
+    from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
+    from torch.nn.parallel import DistributedDataParallel
+
+    class Replica(DistributedDataParallel):
+        """Answers for its model where a loss asks for its sizes."""
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(self.module, name)
+
+    wrapped = Replica(model)
+    state = power.PowerSGDState(
+        process_group=None,
+        matrix_approximation_rank=rank,
+        start_powerSGD_iter=WHOLE,
+        orthogonalization_epsilon=1e-6,  # the paper's
+    )
+    wrapped.register_comm_hook(state, power.powerSGD_hook)
+    return wrapped
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:

@@ -41,8 +41,9 @@ class TrainingSettings:
     that stay as they are. layer_decay: each block learns at this share of the rate of the one above it (1: all alike).
     interpolate: share of the trained weights in the model that is written, the rest is ``--init``'s (WiSE-FT, arXiv
     2109.01903). lora: rank of the products that hidden matrices learn beside themselves, all else frozen (0: none);
-    the model that is written has them merged. recompute: blocks keep their input only and are computed
-    again for the gradient. compile: ``auto`` is on CUDA alone.
+    the model that is written has them merged. powersgd: several processes hold the whole model each and exchange
+    gradients as products of this rank (0: weights and gradients are sharded instead). recompute: blocks keep their
+    input only and are computed again for the gradient. compile: ``auto`` is on CUDA alone.
     """
 
     steps: int
@@ -76,6 +77,7 @@ class TrainingSettings:
     layer_decay: float = 1.0
     interpolate: float = 1.0
     lora: int = 0
+    powersgd: int = 0
     recompute: bool = False
     compile: Literal["auto", "on", "off"] = "auto"
 
@@ -90,7 +92,16 @@ class TrainingSettings:
         for name in ("ema_decay", "caption_dropout", "bpe_dropout", "bad_share", "min_learning_rate", "interpolate"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise RecipeError(expected(f"training.{name}", "0 to 1", getattr(self, name)))
-        for name in ("lora", "warmup_steps", "workers", "threads", "journal_every", "sample_every", "checkpoint_every"):
+        for name in (
+            "lora",
+            "powersgd",
+            "warmup_steps",
+            "workers",
+            "threads",
+            "journal_every",
+            "sample_every",
+            "checkpoint_every",
+        ):
             if getattr(self, name) < 0:
                 raise RecipeError(expected(f"training.{name}", "0 or more", getattr(self, name)))
         if not 0.0 < self.layer_decay <= 1.0:

@@ -153,16 +153,18 @@ async def draw(
 async def throughput(urls: list[Served], seconds: float) -> Measured:
     """Pictures a second of 32 clients that ask for one picture after the other.
 
-    Counted for ``seconds``, from when each has been answered once.
+    Counted from when each has been answered once, for at least ``seconds``. Answers come in waves, as many as there
+    are clients, so that only whole waves are counted.
     """
     whole: list[float] = []
-    first = asyncio.Semaphore(0)
+    first, answered = asyncio.Semaphore(0), asyncio.Event()
 
     async def client(number: int) -> None:
         seed = number
         while True:
             await draw(http, urls[number % len(urls)], CAPTIONS[number], seed)
             whole.append(time.perf_counter())
+            answered.set()
             if seed == number:
                 first.release()
             seed += CLIENTS
@@ -173,11 +175,15 @@ async def throughput(urls: list[Served], seconds: float) -> Measured:
             for _ in range(CLIENTS):
                 await asyncio.wait_for(first.acquire(), LIMIT)
             begun, cpu = time.perf_counter(), -sum(cpu_seconds(url.pid) for url in urls)
-            await asyncio.sleep(seconds)
+            waves, before = 0, len(whole)
+            while time.perf_counter() < begun + seconds or not waves:
+                waves += 1
+                while len(whole) < before + waves * CLIENTS:
+                    await asyncio.wait_for(answered.wait(), LIMIT)
+                    answered.clear()
             cpu += sum(cpu_seconds(url.pid) for url in urls)
-            # Several are ready together, so the last answer is the end, not the clock.
-            counted = [when for when in whole if when > begun]
-            return Measured(len(counted) / (max(counted) - begun), len(counted) / cpu if cpu else 0.0)
+            counted = waves * CLIENTS
+            return Measured(counted / (time.perf_counter() - begun), counted / cpu if cpu else 0.0)
         finally:
             for one in clients:
                 one.cancel()

@@ -20,7 +20,6 @@ import io
 import json
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from typing import Any
 
 import httpx
 from PIL import Image
+from serving import server
 
 DRAW, EDIT, LIMIT = "/v1/images/generations", "/v1/images/edits", 180.0
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple")
@@ -273,27 +273,14 @@ def main() -> None:
     parser.add_argument("--model", default="storybook")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for number in range(40):
             colour = (number * 6, 255 - number * 5, number * 37 % 256)
             Image.new("RGB", (64, 64), colour).save(f"{folder}/picture {number}.png")
-        command = [sys.executable, "-m", "limner", "serve", "--model", wanted.model, "--port", "0", "--json"]
-        process = subprocess.Popen(
-            [*command, "--folder", folder, "--grace", "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                raise SystemExit("the server did not start")
-            figures = asyncio.run(soak(json.loads(line)["url"], process.pid, wanted))
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        with server(wanted.model, wanted.threads, "--folder", folder) as url:
+            figures = asyncio.run(soak(url, url.pid, wanted))
     for name, value in figures.items():
         print(f"{name:24} {value:12.3f}" if isinstance(value, float) else f"{name:24} {value:8}")
     print(json.dumps(figures))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.sampling.conftest import small_dalle
+from tests.sampling.conftest import check_same_bits, delayed, small_dalle
 from tests.sampling.test_step import VARIANTS, every_next, random_codes
 
 from limner.engines.openvino_step import PRECISIONS, OpenVINOStep
@@ -52,35 +52,15 @@ def test_any_given_prefix_and_several_captions(dalle, fast, caption, empty, leng
 
 
 def test_rows_at_different_positions(fast, dalle, caption, empty):
-    codes, N = random_codes(dalle, 5), 30
     spans = [(fast.read(caption), 3), (fast.read(empty), 2)]
-    together = fast.begin(spans)
-    same = torch.stack([fast.advance(together, codes[:, i], i) for i in range(N - 1)], dim=1)
-    delays = torch.tensor([0, 3, 11, 1, 20])
-    state, apart = fast.begin(spans), torch.full_like(same, float("nan"))
-    for clock in range(N - 1 + 20):
-        position = (clock - delays).clamp(0, N - 2)
-        logits = fast.advance(state, codes[torch.arange(5), position], position)
-        for row in range(5):
-            if 0 <= clock - delays[row] < N - 1:
-                apart[row, position[row]] = logits[row]
+    same, apart = delayed(fast, spans, random_codes(dalle, 5))
     assert torch.equal(apart, same)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_row_has_the_same_bits_in_every_batch(precision, caption, empty):
     model = small_dalle(width=96, heads=3, rows=4, columns=4)
-    step, codes = engine(model, precision), random_codes(model, 64)
-    context, other = step.read(caption), step.read(empty)
-
-    def run(rows: slice, spans: list) -> torch.Tensor:
-        state = step.begin(spans)
-        return torch.stack([step.advance(state, codes[rows, i], i) for i in range(15)], dim=1)
-
-    whole = run(slice(0, 64), [(context, 64)])
-    for first, last in ((0, 1), (5, 12), (63, 64), (10, 43)):
-        assert torch.equal(run(slice(first, last), [(context, last - first)]), whole[first:last])
-    assert torch.equal(run(slice(0, 9), [(context, 3), (other, 6)])[:3], whole[:3])
+    check_same_bits(engine(model, precision), caption, empty, random_codes(model, 64))
 
 
 def test_precisions_stay_within_their_bounds(dalle, caption):

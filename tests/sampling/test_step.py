@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.sampling.conftest import small_dalle
+from tests.sampling.conftest import check_same_bits, delayed, small_dalle
 
 from limner.errors import InputError
 from limner.models.dalle import DALLE
@@ -98,20 +98,8 @@ def test_rows_at_different_positions(caption, empty, last):
     """A row that starts d steps after the others ends with the same bits."""
     model = small_dalle(last=last, rows=12, columns=6)
     step, codes = TokenStep(model), random_codes(model, 5)
-    N = model.config.layout.image
-    one, other = step.read(caption), step.read(empty)
     expected = torch.cat([every_next(model, caption, codes[:3]), every_next(model, empty, codes[3:])])
-    together = step.begin([(one, 3), (other, 2)])
-    same = torch.stack([step.advance(together, codes[:, i], i) for i in range(N - 1)], dim=1)
-    delays = torch.tensor([0, 3, 11, 1, 20])
-    state = step.begin([(one, 3), (other, 2)])
-    apart = torch.full_like(same, float("nan"))
-    for clock in range(N - 1 + int(delays.max())):
-        position = (clock - delays).clamp(0, N - 2)
-        logits = step.advance(state, codes[torch.arange(5), position], position)
-        for row in range(5):
-            if 0 <= clock - delays[row] < N - 1:
-                apart[row, position[row]] = logits[row]
+    same, apart = delayed(step, [(step.read(caption), 3), (step.read(empty), 2)], codes)
     assert torch.allclose(apart, expected[:, 1:], atol=1e-4)
     assert torch.equal(apart, same)
 
@@ -159,17 +147,7 @@ def test_reordered_rows_go_on_as_their_originals(dalle, caption):
 @pytest.mark.parametrize("precision", PRECISIONS.values(), ids=PRECISIONS)
 def test_a_row_has_the_same_bits_in_every_batch(precision, caption, empty):
     model = small_dalle(width=96, heads=3, rows=4, columns=4)
-    step, codes = TokenStep(model, precision), random_codes(model, 64)
-    context, other = step.read(caption), step.read(empty)
-
-    def run(rows: slice, spans: list) -> torch.Tensor:
-        state = step.begin(spans)
-        return torch.stack([step.advance(state, codes[rows, i], i) for i in range(15)], dim=1)
-
-    whole = run(slice(0, 64), [(context, 64)])
-    for first, last in ((0, 1), (5, 12), (63, 64), (10, 43)):
-        assert torch.equal(run(slice(first, last), [(context, last - first)]), whole[first:last])
-    assert torch.equal(run(slice(0, 9), [(context, 3), (other, 6)])[:3], whole[:3])
+    check_same_bits(TokenStep(model, precision), caption, empty, random_codes(model, 64))
 
 
 def test_precisions_stay_within_their_bounds(dalle, caption):

@@ -7,9 +7,11 @@ import pytest
 import torch
 from tests.sampling.conftest import small_dalle
 
+from limner.sampling.context import State, Step
+from limner.sampling.engine_step import EngineStep
 from limner.sampling.generate import Candidate, draw_codes
 from limner.sampling.settings import SamplingSettings
-from limner.sampling.step import State, TokenStep
+from limner.sampling.step import TokenStep
 from limner.serve.engine import Busy, Engine, Stopping
 from limner.serve.scheduler import Scheduler, Task
 
@@ -19,12 +21,18 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS, scope="module")
-def step(request: pytest.FixtureRequest) -> TokenStep:
-    return TokenStep(small_dalle(**MODELS[request.param]))
+@pytest.fixture(params=[*MODELS, "another engine"], scope="module")
+def step(request: pytest.FixtureRequest) -> Step:
+    if request.param in MODELS:
+        return TokenStep(small_dalle(**MODELS[request.param]))
+    pytest.importorskip("openvino")
+    from limner.engines.openvino_step import OpenVINOStep
+
+    model = small_dalle(**MODELS["the storybook's"])
+    return EngineStep(model, OpenVINOStep(model, "float32", threads=1))
 
 
-def ids_of(step: TokenStep, number: int) -> torch.Tensor:
+def ids_of(step: Step, number: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(number)
     return torch.randint(0, step.model.config.text_vocabulary, (step.layout.text,), generator=generator)
 
@@ -32,7 +40,7 @@ def ids_of(step: TokenStep, number: int) -> torch.Tensor:
 class Asked:
     """A task and what came of it."""
 
-    def __init__(self, step: TokenStep, caption: int, settings: SamplingSettings, seed: int, count: int) -> None:
+    def __init__(self, step: Step, caption: int, settings: SamplingSettings, seed: int, count: int) -> None:
         self.step, self.caption, self.settings, self.seed = step, caption, settings, seed
         self.codes: dict[int, np.ndarray] = {}
         self.rows: list[tuple[int, int]] = []
@@ -76,7 +84,7 @@ def run(scheduler: Scheduler, arrivals: dict[int, list[Asked]], leavers: dict[in
         assert clock < 3000
 
 
-def test_what_a_request_gets_is_what_it_gets_alone(step: TokenStep) -> None:
+def test_what_a_request_gets_is_what_it_gets_alone(step: Step) -> None:
     """Six requests of other captions, settings and seeds come at other tokens, two leave; no bit of a code differs."""
     scheduler = Scheduler(step, ids_of(step, 0), rows=16)
     asked = [
@@ -104,7 +112,7 @@ def test_what_a_request_gets_is_what_it_gets_alone(step: TokenStep) -> None:
     assert not np.array_equal(asked[0].codes[0], asked[5].codes[0])
 
 
-def test_a_large_request_does_not_starve_a_small_one(step: TokenStep) -> None:
+def test_a_large_request_does_not_starve_a_small_one(step: Step) -> None:
     N = step.layout.image
     scheduler = Scheduler(step, ids_of(step, 0), rows=16)
     large, small = Asked(step, 1, PLAIN, 1, 512), Asked(step, 2, PLAIN, 2, 4)
@@ -128,7 +136,7 @@ def test_a_large_request_does_not_starve_a_small_one(step: TokenStep) -> None:
     assert scheduler.rows == sum(len(one.task.active) for one in many)
 
 
-def test_who_goes_away_frees_its_rows_at_once(step: TokenStep) -> None:
+def test_who_goes_away_frees_its_rows_at_once(step: Step) -> None:
     scheduler = Scheduler(step, ids_of(step, 0), rows=8)
     gone, waits = Asked(step, 1, GUIDED, 1, 3), Asked(step, 2, PLAIN, 2, 4)
     scheduler.submit(gone.task)
@@ -143,7 +151,7 @@ def test_who_goes_away_frees_its_rows_at_once(step: TokenStep) -> None:
     assert not gone.codes
 
 
-def test_rows_of_who_has_left_are_taken_over_or_given_up(step: TokenStep) -> None:
+def test_rows_of_who_has_left_are_taken_over_or_given_up(step: Step) -> None:
     """Moving rows costs as much as a step: it is only done where rows are missing, or empty ones have cost a step."""
     sizes: list[int] = []
 
@@ -177,7 +185,7 @@ def test_rows_of_who_has_left_are_taken_over_or_given_up(step: TokenStep) -> Non
         assert all(np.array_equal(codes, one.alone(number)) for number, codes in one.codes.items())
 
 
-def test_a_caption_that_cannot_be_read_ends_its_own_request_only(step: TokenStep) -> None:
+def test_a_caption_that_cannot_be_read_ends_its_own_request_only(step: Step) -> None:
     scheduler = Scheduler(step, ids_of(step, 0), rows=8)
     good, bad = Asked(step, 1, PLAIN, 1, 2), Asked(step, 2, PLAIN, 1, 2)
     bad.task.ids = torch.full((step.layout.text,), 10**6)
@@ -188,7 +196,7 @@ def test_a_caption_that_cannot_be_read_ends_its_own_request_only(step: TokenStep
     assert len(good.codes) == 2
 
 
-def test_the_engine_bounds_its_queue_and_stops(step: TokenStep) -> None:
+def test_the_engine_bounds_its_queue_and_stops(step: Step) -> None:
     engine = Engine(Scheduler(step, ids_of(step, 0), rows=4), waiting=2)
     first, second, third = (Asked(step, 1, PLAIN, seed, 40) for seed in range(3))
     engine.submit(first.task)
@@ -205,7 +213,7 @@ def test_the_engine_bounds_its_queue_and_stops(step: TokenStep) -> None:
         engine.submit(first.task)
 
 
-def test_stopping_lets_finish_what_has_begun(step: TokenStep) -> None:
+def test_stopping_lets_finish_what_has_begun(step: Step) -> None:
     scheduler = Scheduler(step, ids_of(step, 0), rows=2)
     begun, waiting = Asked(step, 1, PLAIN, 1, 1), Asked(step, 2, PLAIN, 2, 1)
     scheduler.batch.most = 1

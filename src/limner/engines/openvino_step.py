@@ -1,7 +1,7 @@
 """DALL·E's token step as one OpenVINO graph on a CPU: matrices, norms and attention over keys that the caller keeps.
 
-OpenVINO's own choices of precision are never left to chance: they are said for every graph. Nothing is kept on disk: a
-graph compiles in a fraction of a second, no slower than its cached form would be read.
+OpenVINO's own choices of precision are never left to chance: they are said for every graph. Nothing is kept on disk, as
+nothing long is compiled: the graph of a batch is made when the first such batch begins.
 """
 
 from __future__ import annotations

@@ -39,10 +39,11 @@ class Read(NamedTuple):
 
 
 class Store(Protocol):
-    """One layer's image keys and values for B rows."""
+    """One layer's image keys and values for B rows; ``bias`` is what queries see of the slots, 0 or -∞."""
 
     keys: Tensor
     values: Tensor
+    bias: Tensor
 
     def slot(self, position: int) -> tuple[int | slice, ...]:
         """Where ``keys`` and ``values`` have all rows' tokens at one position: an index that gives (H, B, K)."""

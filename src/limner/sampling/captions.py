@@ -32,7 +32,7 @@ class Captions:
         self.values: list[Tensor] = []
 
     def arrange(self, spans: Sequence[Any]) -> None:
-        """Serve the rows of ``spans`` (``step.Span``); captions may repeat, those that were there are not copied."""
+        """Serve the rows of ``spans`` (``context.Span``); captions may repeat, those that were there are not copied."""
         members: dict[int, tuple[Any, list[int]]] = {}
         for context, start, stop in spans:
             members.setdefault(id(context), (context, []))[1].extend(range(start, stop))

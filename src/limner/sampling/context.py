@@ -13,12 +13,13 @@ from torch.nn import functional as F
 from limner.errors import InputError
 from limner.models.block import Block
 from limner.models.dalle import DALLE
+from limner.models.positions import Rotation
 from limner.sampling.cache import Position, Shape, Store, make_store
 from limner.sampling.captions import Captions
 from limner.shapes import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Context:
     """A caption, and the first ``length`` image codes where some are given, read once for all candidates.
 
@@ -42,7 +43,7 @@ class Span(NamedTuple):
     stop: int
 
 
-@dataclass
+@dataclass(eq=False)
 class State:
     """What a batch remembers: the spans of its rows, every layer's store, and the spans' captions side by side."""
 
@@ -78,6 +79,31 @@ class Step(Protocol):
 
         B is the number of rows that ``begin`` was asked for.
         """
+
+
+class Embedding:
+    """Image tokens as a step takes them in: codes' vectors, those of their places, and how keys there are turned."""
+
+    def __init__(self, model: DALLE) -> None:
+        with torch.inference_mode():
+            cells = torch.arange(model.config.layout.image, device=model.image_embedding.weight.device)
+            self._codes = model.image_table()
+            self._places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - self._codes[0]
+            self._turn = model.rotation(cells + model.config.layout.text)
+
+    def __call__(self, state: State, tokens: Tensor, position: Position) -> tuple[Tensor, Rotation | None, Position]:
+        """Vectors (rows, D), the turn of their keys and their position, for every row of ``state``.
+
+        Rows that nobody asked for, beyond the tokens (B,), take token 0 at place 0.
+        """
+        missing = state.rows - len(tokens)
+        if missing > 0:
+            tokens = F.pad(tokens, (0, missing))
+            if not isinstance(position, int):
+                position = F.pad(position, (0, missing))
+        x = F.embedding(tokens, self._codes) + self._places[position]
+        turn = self._turn
+        return x, None if turn is None else Rotation(turn.cos[position], turn.sin[position]), position
 
 
 @torch.inference_mode()

@@ -12,12 +12,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from limner.models.dalle import DALLE
 from limner.sampling.cache import Columns, Position, Store
 from limner.sampling.captions import Captions
-from limner.sampling.context import Context, State, begin, read
+from limner.sampling.context import Context, Embedding, State, begin, read
 from limner.sampling.linear import MOST_ROWS
 
 PIECE = 8
@@ -41,14 +40,11 @@ class EngineStep:
         self.model, self._compiled = model, compiled
         self.layout, self.device = model.config.layout, torch.device("cpu")
         self.heads, self.head_width = model.config.heads, model.config.width // model.config.heads
-        self._state: State | None = None
-        self._bound: list[object] = []
+        self._bound: object = None
+        self._holds: list[Tensor] = []
+        self._embed = Embedding(model)
         self.least = 1
         with torch.inference_mode():
-            cells = torch.arange(self.layout.image)
-            self.table = model.image_table()
-            self.places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - self.table[0]
-            self.turn = model.rotation(cells + self.layout.text)
             self.least = self._least_rows()
 
     def read(self, text: Tensor, codes: Tensor | None = None) -> Context:
@@ -63,15 +59,12 @@ class EngineStep:
     def advance(self, state: State, tokens: Tensor, position: Position) -> Tensor:
         """See ``Step``."""
         asked = len(tokens)
-        if asked < state.rows:
-            tokens = F.pad(tokens, (0, state.rows - asked))
-            if not isinstance(position, int):
-                position = F.pad(position, (0, state.rows - asked))
+        x, turn, position = self._embed(state, tokens, position)
         self._bind(state)
-        torch.add(F.embedding(tokens, self.table), self.places[position], out=self._x)
-        if self.turn is not None:
-            self._cos.copy_(self.turn.cos[position])
-            self._sin.copy_(self.turn.sin[position])
+        self._x.copy_(x)
+        if turn is not None:
+            self._cos.copy_(turn.cos)
+            self._sin.copy_(turn.sin)
         for table, columns, bias in self._biases.values():
             bias.copy_(table[position // columns])
         for layer, column in self._columns.items():
@@ -89,14 +82,16 @@ class EngineStep:
 
     def _bind(self, state: State) -> None:
         """Point the graph to what ``state`` holds, where that has changed."""
-        holds = [state.rows, *state.spans, *(store.keys for store in state.stores)]
-        if self._state is state and len(holds) == len(self._bound) and all(map(_same, holds, self._bound)):
+        # Tensors by their identity; they are held, so that none is taken for another.
+        holds = [store.keys for store in state.stores]
+        bound = (state, state.rows, list(state.spans), [id(keys) for keys in holds])
+        if bound == self._bound:
             return
-        self._state, self._bound = state, holds
+        self._bound, self._holds = bound, holds
         rows, config = state.rows, self.model.config
         self._x = torch.empty(rows, config.width)
         arrays = {"x": self._x} | self._bind_text(state)
-        if self.turn is not None:
+        if config.rotary:
             half = self.head_width // 2
             self._cos, self._sin = torch.empty(rows, half), torch.empty(rows, half)
             arrays |= {"cos": self._cos, "sin": self._sin}
@@ -174,14 +169,9 @@ class EngineStep:
         return rows[0] if rows else MOST_ROWS
 
 
-def _same(one: object, other: object) -> bool:
-    return one is other or (not isinstance(one, Tensor) and one == other)
-
-
 def _earlier(store: Store) -> Tensor:
     """What queries see of a store before their own key stands in it: 0 or -∞; by row of the grid for columns."""
-    assert hasattr(store, "bias")
-    table: Tensor = store.bias.clone()
+    table = store.bias.clone()
     place = torch.arange(len(table))
     table[place, place % table.shape[1]] = float("-inf")
     return table

@@ -20,7 +20,7 @@ from limner.models.dalle import DALLE
 from limner.models.positions import Rotation, rotate
 from limner.sampling.cache import Position, Store
 from limner.sampling.captions import Captions, same_bits_in_pieces
-from limner.sampling.context import Context, State, begin, blocks_of, fill_up, read
+from limner.sampling.context import Context, Embedding, State, begin, blocks_of, fill_up, read
 from limner.sampling.linear import FLOAT32, MOST_ROWS, Linear, Precision, least_rows, steady_multiple
 
 
@@ -52,11 +52,7 @@ class TokenStep:
         self.head_width = model.config.width // model.config.heads
         self.device = model.image_embedding.weight.device
         with torch.inference_mode():
-            cells = torch.arange(self.layout.image, device=self.device)
-            self.table = model.image_table()
-            self.places = model.embed_image(torch.zeros_like(cells)[None], cells)[0] - self.table[0]
-            turn = model.rotation(cells + self.layout.text)
-            self.turn = turn
+            self._embed = Embedding(model)
             self.layers = [_layer(block, precision) for block in blocks_of(model)]
             self.norm = _norm(model.ln_final)
             self.head = precision.pack(model.image_head(), None)
@@ -79,12 +75,7 @@ class TokenStep:
     def advance(self, state: State, tokens: Tensor, position: Position) -> Tensor:
         """See ``Step``."""
         asked = len(tokens)
-        if asked < state.rows:
-            tokens = F.pad(tokens, (0, state.rows - asked))
-            if not isinstance(position, int):
-                position = F.pad(position, (0, state.rows - asked))
-        x = F.embedding(tokens, self.table) + self.places[position]
-        turn = None if self.turn is None else Rotation(self.turn.cos[position], self.turn.sin[position])
+        x, turn, position = self._embed(state, tokens, position)
         captions = self._captions(state)
         for number, (layer, store) in enumerate(zip(self.layers, state.stores, strict=True)):
             x += layer.finish(self._attend(layer, number, captions, store, x, position, turn))

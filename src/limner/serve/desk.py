@@ -143,10 +143,9 @@ class Desk:
                 if kind == "failed":
                     raise what
                 if kind == "drawn":
-                    ready = finisher.add(number, what)
-                    if ready:
-                        await self.finish(partial(finisher.finish, ready))
-                        self.drawn += len(ready)
+                    # One picture at a time, so that who has many does not keep others waiting.
+                    await self.finish(partial(finisher.add, number, what))
+                    self.drawn += 1
                 elif newest[number] == rows:  # else a newer one is there already
                     image = await self.finish(partial(unfinished, painter, what, rows))
                     yield Partial(number, sketch.rows.index(rows), rows / painter.config.rows, image)
@@ -232,27 +231,29 @@ class _Finisher:
         self.left = sketch.candidates
         self._painter, self._sketch, self._ranking = painter, sketch, ranking
         self._best: Best[tuple[np.ndarray, np.ndarray]] = Best(sketch.count)
-        self._codes: dict[int, np.ndarray] = {}
+        self._unscored: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._scorer: ClipScorer | None = None
 
-    def add(self, number: int, codes: np.ndarray) -> list[int]:
-        """The numbers of a group that is complete now."""
-        self._codes[number] = codes
+    def add(self, number: int, codes: np.ndarray) -> None:
+        """Take a picture in; with the last one of its group the group is scored."""
+        self._unscored[number] = codes, self._painter.studio.decode(codes[None])[0]
         start = number // PASS * PASS
-        group = list(range(start, min(start + PASS, self._sketch.candidates)))
-        return group if all(one in self._codes for one in group) else []
+        group = range(start, min(start + PASS, self._sketch.candidates))
+        if all(one in self._unscored for one in group):
+            self._score([(one, *self._unscored.pop(one)) for one in group])
 
-    def finish(self, numbers: list[int]) -> None:
-        codes = np.stack([self._codes.pop(number) for number in numbers])
-        images = self._painter.studio.decode(codes)
-        scores = [0.0] * len(codes)
+    def _score(self, group: list[tuple[int, np.ndarray, np.ndarray]]) -> None:
+        scores = [0.0] * len(group)
         if self._ranking is not None:
             if self._scorer is None:
                 self._scorer = self._painter.studio.scorer(self._sketch.prompt, self._ranking)
+            images = np.stack([image for _, _, image in group])
             cosines = None if self._scorer is None else self._scorer.cosines(images)
             scores = self._ranking.scores(cosines, None).tolist()
-        self._best.offer(zip(scores, numbers, zip(codes, images, strict=True), strict=True))
-        self.left -= len(numbers)
+        self._best.offer(
+            (score, number, (codes, image)) for score, (number, codes, image) in zip(scores, group, strict=True)
+        )
+        self.left -= len(group)
 
     def pictures(self) -> list[Drawn]:
         """As ``Painter.generate`` gives them, with the same facts."""

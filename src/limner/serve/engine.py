@@ -11,6 +11,9 @@ from limner.serve.scheduler import Scheduler, Task
 
 T = TypeVar("T")
 
+WAIT = 120.0
+"""Seconds that another thread waits at most for its turn between two steps."""
+
 
 class Busy(Exception):
     """The queue is full; ``after`` seconds are worth waiting."""
@@ -79,7 +82,7 @@ class Engine:
                 self._wake.notify()
 
     def call(self, function: Callable[[], T]) -> T:
-        """What ``function`` gives, run between two steps in the drawing thread. Raises Stopping.
+        """What ``function`` gives, run between two steps in the drawing thread.
 
         So that edits take turns with the batch, and one thread alone uses the token step.
         """
@@ -96,7 +99,7 @@ class Engine:
                 raise Stopping
             self._inbox.append(run)
             self._wake.notify()
-        return found.result()
+        return found.result(timeout=WAIT)
 
     def stop_taking(self) -> None:
         """Take nothing more; what has not begun fails with Stopping, what has goes on."""

@@ -12,7 +12,9 @@ import pytest
 
 from limner.cli import main as cli
 from limner.cli.main import COMMANDS, Entry, main
+from limner.cli.plan import cache_of_a_picture
 from limner.errors import InputError, ModelError
+from limner.training.recipe import load_recipe
 
 
 def entries() -> dict[str, Entry]:
@@ -103,8 +105,10 @@ def test_plan_takes_settings(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_plan_tells_a_drawn_pictures_cache(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "dalle_12b", "--json"]) == 0
-    cache = json.loads(capsys.readouterr().out)["cache"]
+    assert main(["plan", "dalle_debug", "--json"]) == 0
+    config = load_recipe("dalle_debug").model
+    assert json.loads(capsys.readouterr().out)["cache"] == cache_of_a_picture(config)
+    cache = cache_of_a_picture(load_recipe("dalle_12b").model)
     assert cache["patterned"] == pytest.approx(0.29e9, rel=0.02)  # what row, column and conv layers still see
     assert cache["whole"] == pytest.approx(1.30e9, rel=0.01)
 

@@ -41,7 +41,7 @@ def plan(
     rows += [(f"  {part}", f"{count:,}") for part, count in answer["parts"].items()]
     rows += [(f"memory: {what}", human(size)) for what, size in answer["memory"].items()]
     if resolved.kind == "dalle":
-        answer["cache"] = _cache(resolved.model)
+        answer["cache"] = cache_of_a_picture(resolved.model)
         kept, whole = answer["cache"]["patterned"], answer["cache"]["whole"]
         rows += [("cache of a picture while drawing, bf16", f"{human(kept)} ({human(whole)} if all keys were kept)")]
     on = f"each of {gpus} devices" if gpus else "one device"
@@ -60,7 +60,7 @@ def plan(
     emit(answer, json, table(rows))
 
 
-def _cache(config: Any) -> dict[str, int]:
+def cache_of_a_picture(config: Any) -> dict[str, int]:
     """Bytes of one picture's image keys and values in bf16: those that its layers' patterns still see, and all."""
     from limner.sampling.cache import slots_kept
 
@@ -69,7 +69,6 @@ def _cache(config: Any) -> dict[str, int]:
     return {
         "patterned": each * slots_kept(config.patterns, layout),
         "whole": each * config.layers * (layout.text + layout.image),
-        "caption": each * config.layers * layout.text,
     }
 
 

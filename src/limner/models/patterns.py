@@ -22,7 +22,8 @@ image keys together. A pattern has
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import contextlib
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, cast
@@ -225,6 +226,19 @@ def _band_bias(
 @torch.inference_mode(False)
 def _column_bias(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return _bias(torch.ones(1, rows, rows, dtype=torch.bool, device=device).tril(), dtype)
+
+
+@contextlib.contextmanager
+def own_biases() -> Iterator[None]:
+    """Keep biases for this block alone, as one that traces tensors without data must."""
+    kept = (_dense_bias, _band_bias, _column_bias)
+    try:
+        for function in kept:
+            function.cache_clear()
+        yield
+    finally:
+        for function in kept:
+            function.cache_clear()
 
 
 def _attend_grid(pattern: Pattern, blocks: Blocks, q: Tensor, k: Tensor, v: Tensor, layout: Layout) -> Tensor:

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from limner.models.modelfolder import classes
+from limner.models.patterns import own_biases
 from limner.training import parallel
 from limner.training.lora import add_low_rank
 from limner.training.optimizer import freeze, hidden_matrices
@@ -133,17 +134,23 @@ def footprints(recipe: Recipe, gathered: bool = False) -> Callable[[int, bool], 
         if pictures <= SOME:
             return trace(pictures, recompute)
         a, b = trace(SOME // 2, recompute), trace(SOME, recompute)
-        at = (pictures - SOME) / (SOME - SOME // 2)
-        return Footprint(*(round(y + at * (y - x)) for x, y in zip(astuple(a), astuple(b), strict=True)))
+        return _beyond(a, b, (pictures - SOME // 2) / (SOME - SOME // 2))
 
     return found
+
+
+def _beyond(a: Footprint, b: Footprint, steps: float) -> Footprint:
+    """What lies ``steps`` steps from ``a``, where one leads to ``b``."""
+    reckoned = Footprint(*(round(x + steps * (y - x)) for x, y in zip(astuple(a), astuple(b), strict=True)))
+    # Which moment holds most may change on the way: none holds less than its activations.
+    return Footprint(reckoned.activations, max(reckoned.together, reckoned.activations))
 
 
 def _traced(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Footprint:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     precise = recipe.training.precision == "float32"
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.random.fork_rng(devices=[]):
+    with own_biases(), FakeTensorMode(allow_non_fake_inputs=True), torch.random.fork_rng(devices=[]):
         model: nn.Module = classes(recipe.kind)[1](recipe.model)
         model.train()
         freeze(model, recipe.training.freeze)

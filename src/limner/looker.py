@@ -251,7 +251,7 @@ def _towers(model: CLIP, tokenizer: Any, chip: torch.device, precision: str, eng
     if engine not in ("auto", "torch", "openvino"):
         raise InputError(f"engine: expected auto, torch or openvino, got {engine!r}")
     if precision == "auto":
-        from limner.engines.chip import has_bf16
+        from limner.device import has_bf16
 
         precision = "bf16" if has_bf16(chip) else "float32"
     here = importlib.util.find_spec("openvino") is not None

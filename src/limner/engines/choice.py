@@ -6,7 +6,7 @@ import importlib.util
 
 import torch
 
-from limner.engines.chip import has_bf16
+from limner.device import has_bf16
 from limner.errors import InputError, expected
 
 ENGINES = ("torch", "openvino")

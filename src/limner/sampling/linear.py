@@ -43,7 +43,7 @@ def _float32(weight: Tensor, bias: Tensor | None) -> Linear:
 def _bfloat16(weight: Tensor, bias: Tensor | None) -> Linear:
     """Weights and inputs rounded to bfloat16 (8 bits of mantissa), sums in float32."""
     half = weight.detach().to(torch.bfloat16).contiguous()
-    if not _packs(weight):
+    if not _packs(weight) or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return lambda x: F.linear(x.to(torch.bfloat16), half).float() if bias is None else (
             F.linear(x.to(torch.bfloat16), half).float().add_(bias)
         )  # fmt: skip

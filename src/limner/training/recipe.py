@@ -33,11 +33,11 @@ class TrainingSettings:
     ``min_learning_rate`` times it; ``decay_steps`` is the length of that slope (0: all steps, for a trapezoid the last
     fifth). optimizer ``muon``: hidden matrices by Muon at ``muon_learning_rate`` times the rate, the rest by AdamW.
     clip_norm: longest gradient (0: any). ema_decay: 0 keeps no average; updated every ``ema_every`` steps with
-    decay to that power. precision: of the matrix products; ``float16``, for devices without bf16, with a gradient
-    scale for every residual branch (DALL·E paper, section 2.4). caption_dropout: share of captions trained as empty
-    (for guidance). bpe_dropout: share of merges left out. bad_share: of samples, before
-    the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that stay. workers: processes
-    that draw and decode ahead. threads: 0 is all cores. freeze: beginnings of names of weights
+    decay to that power. precision: of the matrix products; a CPU without bf16 takes float32 in its place; ``float16``,
+    for GPUs without bf16, with a gradient scale for every residual branch (DALL·E paper, section 2.4).
+    caption_dropout: share of captions trained as empty (for guidance). bpe_dropout: share of merges left out.
+    bad_share: of samples, before the run stops. Everything ``…_every`` counts steps; 0 is never. keep: checkpoints that
+    stay. workers: processes that draw and decode ahead. threads: 0 is all cores. freeze: beginnings of names of weights
     that stay as they are. layer_decay: each block learns at this share of the rate of the one above it (1: all alike).
     interpolate: share of the trained weights in the model that is written, the rest is ``--init``'s (WiSE-FT, arXiv
     2109.01903). lora: rank of the products that hidden matrices learn beside themselves, all else frozen (0: none);

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from limner.config import from_table
+from limner.device import autocast
 from limner.errors import InputError, ModelError, RecipeError
 from limner.storybook.judge.network import (
     BACKGROUND_ANSWERS,
@@ -88,12 +89,12 @@ class Judge:
     @torch.inference_mode()
     def _look(self, pixels: Tensor) -> list[Answers]:
         limits = self.thresholds
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
+        with autocast(torch.device("cpu")):
             centres, boxes, backgrounds = self.eyes.finder(pixels)
         which, places, sure = peaks(centres, boxes, limits.centre)
         names = torch.zeros(0, sum(NAMER_SPLITS))
         if len(which):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast_bfloat16()):
+            with autocast(torch.device("cpu")):
                 names = self.eyes.namer(cut(pixels, which, places))
         kinds, colours, *garments = (_surest(part) for part in names.split(NAMER_SPLITS, 1))
         things: list[list[Found]] = [[] for _ in range(len(pixels))]
@@ -159,12 +160,6 @@ def _surest(logits: Tensor) -> list[tuple[float, int]]:
 def _answer(surest: list[tuple[float, int]], at: int, words: Sequence[str], threshold: float) -> str | None:
     share, answer = surest[at]
     return words[answer] if share >= threshold and answer < len(words) else None
-
-
-def fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware; elsewhere it would be slower than float32."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

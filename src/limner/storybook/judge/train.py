@@ -19,6 +19,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from limner.device import autocast
 from limner.files import make_folder, write_atomically
 from limner.progress import progress
 from limner.storybook.judge.batches import Batch, make_batch, with_chimeras
@@ -108,7 +109,7 @@ def train(run: Path, settings: Settings, minutes: float, first: Judge | None = N
             )
             chance = Generator().manual_seed(settings.seed + step)
             eyes.train()
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with autocast(torch.device("cpu")):
                 finder = finder_loss(eyes, batch)
                 namer, right = namer_loss(eyes, batch, chance)
             optimizer.zero_grad(set_to_none=True)

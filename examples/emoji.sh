@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All three stages on real pictures, emoji and clip art, small enough for half an hour on one core; the curves and
+# All three stages on real pictures, emoji and clip art, small enough for an hour and a half on one core; the curves and
 # samples of docs/learning.md. Every training command goes on with --resume.
 #   bash examples/emoji.sh DATA [FOLDER]        DATA holds emoji/*.tar.gz and clipart/*.tar.gz; default FOLDER: runs
 set -euo pipefail

@@ -363,8 +363,15 @@ def test_is_light_and_quick_and_asks_nobody_else(page, site):
     assert sum(size for name, size in loaded) < 300_000
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1280, True, id="1280-dark"),
+        pytest.param(360, False, id="360-light"),
+        pytest.param(1280, False, id="1280-light", marks=pytest.mark.slow),
+        pytest.param(360, True, id="360-dark", marks=pytest.mark.slow),
+    ],
+)
 def test_shuts_nobody_out(open_browser, site, axe, a_picture, dark, width):
     page = Page(open_browser(dark=dark, width=width, height=900), site.url)
     page.open().draw("a red cube", count=5)

@@ -59,10 +59,10 @@ def ask(url: str, candidates: int) -> Any:
 
 
 def test_sigterm_lets_finish_what_has_begun(start: Start, tmp_path: Path) -> None:
-    process, url = start("--rows", 2, "--max-candidates", 2000, "--grace", 30)
+    process, url = start("--rows", 2, "--max-candidates", 400, "--grace", 30)
     with concurrent.futures.ThreadPoolExecutor(1) as pool, httpx.Client(base_url=url, timeout=60) as kept:
         assert kept.get("/healthz").json()["status"] == "ok"
-        begun = pool.submit(ask, url, 2000)
+        begun = pool.submit(ask, url, 400)
         until(url, "limner_rows", 2)
         process.send_signal(signal.SIGTERM)
         try:

@@ -137,6 +137,7 @@ def test_gradients_sent_whole_by_the_hook_are_those_of_one_process(kind: str, tm
     same(kind, 2, tmp_path, powersgd="2")  # four updates: before compression begins
 
 
+@pytest.mark.slow
 def test_compressed_gradients_learn_as_well(tmp_path: Path) -> None:
     a_dvae(tmp_path)
     more = {"steps": "40", "journal_every": "40", "sample_every": "0", "schedule": '"constant"', "powersgd": "2"}

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from limner.errors import InputError
-from limner.evaluate.statistics import interval, mean
+from limner.evaluate.statistics import mean, share
 from limner.progress import progress
 from limner.storybook import chinese, english
 from limner.storybook.deal import Dealt, deal
@@ -59,7 +59,7 @@ def evaluate_captions(
                 by_caption += [[float(hit)] for hit in table.argmax(1) == own]
                 by_picture += [[float(hit)] for hit in table.argmax(0) == own]
                 bar.advance(right=mean(by_caption))
-            tables[language] = {"caption": _table(by_caption), "picture": _table(by_picture)}
+            tables[language] = {"caption": share(by_caption), "picture": share(by_picture)}
     hard = hard_negatives(looker, scenes=pictures, seed=seed, languages=languages, split=split)
     own_captions = [tables[language]["caption"]["accuracy"] for language in languages]
     return {
@@ -98,9 +98,9 @@ def hard_negatives(
             all_beaten.append([float(all(right > scores[i] for i in mine[1:]))])
     every = [row for rows in changes.values() for row in rows]
     return {
-        "pairs": _table(every),
-        "all_of_a_scene": _table(all_beaten),
-        "changes": {name: _table(rows) for name, rows in sorted(changes.items())},
+        "pairs": share(every),
+        "all_of_a_scene": share(all_beaten),
+        "changes": {name: share(rows) for name, rows in sorted(changes.items())},
     }
 
 
@@ -125,7 +125,3 @@ def _groups(count: int, among: int, seed: int, language: str, split: str) -> lis
 
 def _drawn(dealt: Dealt) -> Image.Image:
     return Image.fromarray(draw(dealt.scene, seed=dealt.draw_seed))
-
-
-def _table(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
-    return {"accuracy": mean(rows), "interval": list(interval(rows)), "count": len(rows)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import comb
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,11 @@ def mean(rows: Sequence[Sequence[float]]) -> float:
     """The mean over all values of all rows; 0 of nothing."""
     values = [value for row in rows for value in row]
     return float(sum(values) / len(values)) if values else 0.0
+
+
+def share(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """How many are right, as a report shows it: ``accuracy`` with its ``interval``, and the ``count`` of prompts."""
+    return {"accuracy": mean(rows), "interval": list(interval(rows)), "count": len(rows)}
 
 
 def best_of(right: Sequence[bool], scores: Sequence[float], n: int) -> tuple[float, float]:

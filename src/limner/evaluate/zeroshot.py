@@ -14,7 +14,7 @@ from limner.data.epochs import Epochs, Item, Reader
 from limner.data.pair import Broken, Pair, Source
 from limner.data.sources import DataOptions, open_data
 from limner.errors import DataError, InputError
-from limner.evaluate.statistics import interval, mean
+from limner.evaluate.statistics import share
 from limner.looking.heads import Head
 from limner.looking.read import pictures_of
 from limner.progress import progress
@@ -105,8 +105,8 @@ def evaluate_zeroshot(
     return {
         "pictures": len(pairs),
         "classes": len(labels),
-        "top1": _table([[float(rank == 1)] for rank in ranks]),
-        "top5": _table([[float(rank <= 5)] for rank in ranks]),
+        "top1": share([[float(rank == 1)] for rank in ranks]),
+        "top5": share([[float(rank <= 5)] for rank in ranks]),
         "per_class": float(np.mean([np.mean(hits) for hits in by_class.values()])),
         "broken": dict(Counter(one.cause for one in broken)),
     }
@@ -126,7 +126,3 @@ def _different(source: Source, pictures: int, classes: int | None, broken: list[
         captions.add(pair.caption)
         found.setdefault(pair.key, pair)
     return list(found.values())
-
-
-def _table(rows: list[list[float]]) -> dict[str, Any]:
-    return {"accuracy": mean(rows), "interval": list(interval(rows)), "count": len(rows)}

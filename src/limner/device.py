@@ -62,6 +62,15 @@ def has_bf16(device: torch.device) -> bool:
     return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
+def sums_int8_exactly() -> bool:
+    """Whether this CPU sums products of bytes in 32 bits: x86 without VNNI keeps pairs in 16, and clips them."""
+    import torch
+
+    can = torch.cpu.get_capabilities()
+    names = ("avx512_vnni", "avx_vnni", "amx_int8")
+    return can.get("architecture") != "x86_64" or any(can.get(name) for name in names)
+
+
 def working_precision(device: torch.device, precision: str) -> str:
     """``precision``, but float32 for bf16 on a CPU that has none: there it is the faster one, and exact."""
     return "float32" if precision == "bf16" and device.type == "cpu" and not has_bf16(device) else precision

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limner.device import sums_int8_exactly
 from limner.engines.calibration import Samples
 from limner.engines.torch_towers import SHARED_ROWS, TorchTowers
 from limner.errors import InputError, MissingExtra
@@ -100,7 +101,7 @@ class OpenVINOTowers:
 
     def _load(self, name: str) -> Any:
         make_folder(self._folder)
-        kind = f"int8-{SMOOTHING}" if self.precision == "int8" else "float32"
+        kind = f"int8-{SMOOTHING}{'' if sums_int8_exactly() else '-half'}" if self.precision == "int8" else "float32"
         file = self._folder / f"{name}-{kind}.xml"
         if not file.is_file() or not _weights(file).is_file():
             converted = self._convert(name)
@@ -138,7 +139,9 @@ class OpenVINOTowers:
                 subset_size=len(batches),
                 # nncf's own 0.95 shifts nearly all of the range onto the weights: texts fell to a cosine of 0.990.
                 advanced_parameters=nncf.AdvancedQuantizationParameters(
-                    smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
+                    smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING),
+                    # Weights of half the range, so that sums of two products fit where they are kept in 16 bits.
+                    overflow_fix=nncf.OverflowFix.FIRST_LAYER if sums_int8_exactly() else nncf.OverflowFix.ENABLE,
                 ),
             )
         compiled = self._core().compile_model(quantised, "CPU", self._properties())

@@ -31,7 +31,7 @@ import httpx
 from PIL import Image
 from serving import server
 
-DRAW, EDIT, LIMIT = "/v1/images/generations", "/v1/images/edits", 180.0
+DRAW, EDIT, LIMIT = "/v1/images/generations", "/v1/images/edits", 600.0
 COLOURS = ("red", "blue", "green", "yellow", "orange", "purple")
 THINGS = ("cube", "ball", "star", "heart", "cat")
 

@@ -245,11 +245,12 @@ class Painter:
         particles: int = 16,
         sweeps: int = 0,
         cut: bool = False,
+        watch: Watch | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> list[Drawn]:
         """``count`` pictures like ``image``: in each, another rectangle of ``strength`` of the cells is drawn anew.
 
-        A picture of another size is cropped and resized. Raises InputError, PictureError.
+        ``watch`` sees them grow. A picture of another size is cropped and resized. Raises InputError, PictureError.
         """
         check_count("count", count)
         check_number("strength", strength, low=0.0, high=1.0)
@@ -264,7 +265,7 @@ class Painter:
             wanted = np.zeros((self.resolution, self.resolution), dtype=bool)
             wanted[top:bottom, left:right] = True
             job = Retouch(before, wanted, caption, seed, settings, effort, cell // 2, None, cut)
-            drawn += self._retouched(job, [number], 1, facts | {"region": [left, top, right, bottom]})
+            drawn += self._retouched(job, [number], 1, facts | {"region": [left, top, right, bottom]}, watch)
         return drawn
 
     # Likelihood

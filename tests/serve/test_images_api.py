@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import time
 from typing import Any
 
@@ -129,6 +130,22 @@ def test_variations(client, png):
     drawn = client.images.generate(prompt="a red cube", extra_body={"candidates": 1})
     varied = client.images.create_variation(image=base64.b64decode(drawn.data[0].b64_json))
     assert read_facts(base64.b64decode(varied.data[0].b64_json))["caption"] == "a red cube"
+
+
+def test_variations_stream_partial_pictures(client, running, png):
+    """OpenAI's client knows no such stream: the events are asked for as a browser would."""
+    wish = {"n": "2", "seed": "3", "strength": "1", "stream": "true", "partial_images": "1"}
+    answer = httpx.post(f"{running.url}/v1/images/variations", data=wish, files={"image": png}, timeout=60)
+    lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+    events = [json.loads(line) for line in lines]
+    partial = [event for event in events if event["type"] == "image_variation.partial_image"]
+    assert [event["index"] for event in partial] == [0, 1]
+    alone = client.images.create_variation(image=png, n=2, extra_body={"seed": 3, "strength": 1})
+    whole = [event["b64_json"] for event in events if event["type"] == "image_variation.completed"]
+    assert [read_facts(base64.b64decode(one))["index"] for one in whole] == [0, 1]
+    for one, entry in zip(whole, alone.data, strict=True):
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(one))))
+        assert np.array_equal(picture, pixels(entry))
 
 
 def test_models(client, painter):

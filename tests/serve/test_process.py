@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,3 +117,21 @@ def test_a_second_signal_ends_it_at_once(start: Start) -> None:
         process.send_signal(signal.SIGINT)
         process.wait(20)
         assert endless.exception() is not None or endless.result().status_code >= 500
+
+
+def test_where_it_cannot_listen_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cases = [
+            (
+                ["--port", str(taken.getsockname()[1])],
+                "cannot listen there: address already in use; take another --port",
+            ),
+            (["--host", "256.1.1.1"], "--host: expected a name or address of this machine, got '256.1.1.1'"),
+            (["--host", "192.0.2.1", "--port", "0"], "192.0.2.1 port 0: cannot listen there: cannot assign"),
+        ]
+        for arguments, told in cases:
+            command = [sys.executable, "-m", "limner", "serve", *arguments]
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert answer.returncode == 1
+            assert told in answer.stderr
+            assert len(answer.stderr.splitlines()) == 1

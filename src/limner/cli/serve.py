@@ -42,6 +42,7 @@ def serve(
     """
     try:
         from limner.serve.desk import Desk
+        from limner.serve.server import check_address
         from limner.serve.server import serve as run
         from limner.serve.settings import Limits, ServeSettings
     except ModuleNotFoundError as error:
@@ -51,6 +52,7 @@ def serve(
     for name, place in (("--folder", folder), ("--runs", runs), ("--index", index)):
         if place is not None and not place.is_dir():
             raise FileError(f"{name} {place}: expected a folder, got {'a file' if place.exists() else 'nothing'}")
+    check_address(host, port)
     set_threads(threads)
     settings = ServeSettings(
         host=host, port=port, key=_key(api_key_file), hosts=tuple(allow_host or ()), folder=folder, index=index,

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -87,10 +87,7 @@ class ImagesAPI:
                 particles=particles, sweeps=sweeps, cut=asked.cut, watch=watch, **_options(asked),
             )  # fmt: skip
 
-        drawing = self._desk.redraw(work, asked.count, asked.partials if asked.stream else 0)
-        if asked.stream:
-            return await self._stream(request, asked, drawing, "image_edit")
-        return answer(await unless_gone(request, self._collect(asked, drawing)))
+        return await self._redrawn(request, asked, work, "image_edit")
 
     async def variations(self, request: Request) -> Response:
         """POST /v1/images/variations."""
@@ -107,12 +104,20 @@ class ImagesAPI:
         def work(painter: Painter, watch: Watch) -> list[Drawn]:
             return painter.variations(
                 pictures[0], asked.prompt, count=asked.count, strength=0.5 if strength is None else strength,
-                seed=asked.seed, cut=asked.cut or asked.prompt == told, **_options(asked),
+                seed=asked.seed, cut=asked.cut or asked.prompt == told, watch=watch, **_options(asked),
             )  # fmt: skip
 
-        return answer(await unless_gone(request, self._collect(asked, self._desk.redraw(work, 0, 0))))
+        return await self._redrawn(request, asked, work, "image_variation")
 
     # Answers
+
+    async def _redrawn(
+        self, request: Request, asked: Asked, work: Callable[[Painter, Watch], list[Drawn]], name: str
+    ) -> Response:
+        drawing = self._desk.redraw(work, asked.count, asked.partials if asked.stream else 0)
+        if asked.stream:
+            return await self._stream(request, asked, drawing, name)
+        return answer(await unless_gone(request, self._collect(asked, drawing)))
 
     async def _collect(self, asked: Asked, drawing: AsyncIterator[Any]) -> dict[str, Any]:
         async with aclosing(drawing) as events:  # type: ignore[type-var]

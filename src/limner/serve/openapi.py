@@ -36,7 +36,7 @@ def document(limits: Limits) -> Schema:
     paths = {
         "/v1/images/generations": _post("Draw pictures", _json(drawing, ["prompt"]), _pictures(), stream=True),
         "/v1/images/edits": _post("Redraw a region", _form(edit, ["prompt", "image"]), _pictures(), stream=True),
-        "/v1/images/variations": _post("Vary a picture", _form(vary, ["image"]), _pictures()),
+        "/v1/images/variations": _post("Vary a picture", _form(vary, ["image"]), _pictures(), stream=True),
         "/v1/models": _get("Models", _list(_model())),
         "/v1/models/{id}": _get("A model", _model(), _in_path("id")),
         "/v1/embeddings": _post(

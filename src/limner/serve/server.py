@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from limner.errors import InputError, expected
 from limner.serve.app import build
 from limner.serve.desk import Desk
 
@@ -92,6 +94,23 @@ class Server(uvicorn.Server):
             await super().shutdown(sockets)
         finally:
             ending.cancel()
+
+
+def check_address(host: str, port: int) -> None:
+    """Whether this machine can listen there, before models are read for it. Raises InputError."""
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        todo = "127.0.0.1 is for this machine alone, 0.0.0.0 for all its networks"
+        raise InputError(expected("--host", "a name or address of this machine", repr(host), todo)) from None
+    for family, kind, protocol_number, _, address in places:
+        with socket.socket(family, kind, protocol_number) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(address)
+            except OSError as error:
+                why = (error.strerror or str(error)).lower()
+                raise InputError(f"{host} port {port}: cannot listen there: {why}; take another --port") from None
 
 
 def serve(desk: Desk, ready: Callable[[str, int], None]) -> None:

@@ -12,7 +12,7 @@ from limner.sampling.engine_step import EngineStep
 from limner.sampling.generate import Candidate, draw_codes
 from limner.sampling.settings import SamplingSettings
 from limner.sampling.step import TokenStep
-from limner.serve.engine import Busy, Engine, Stopping
+from limner.serve.engine import Busy, Engine, NoTurn, Stopping
 from limner.serve.scheduler import Scheduler, Task
 
 MODELS = {
@@ -211,6 +211,17 @@ def test_the_engine_bounds_its_queue_and_stops(step: Step) -> None:
     assert not engine._thread.is_alive()
     with pytest.raises(Stopping):
         engine.submit(first.task)
+
+
+def test_who_gets_no_turn_hears_of_it(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.serve.engine.WAIT", 0.05)
+    engine, ran = Engine(Scheduler(step, ids_of(step, 0), rows=4)), []
+    with pytest.raises(NoTurn, match="stood still"):
+        engine.call(lambda: ran.append("too late"))
+    engine.start()
+    monkeypatch.setattr("limner.serve.engine.WAIT", 10.0)
+    assert engine.call(lambda: len(ran)) == 0  # what nobody waits for any more is not run
+    engine.stop()
 
 
 def test_stopping_lets_finish_what_has_begun(step: Step) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from limner.errors import FileError, InputError, LimnerError, MissingExtra, ModelError, PictureError
-from limner.serve.engine import Busy, Stopping
+from limner.serve.engine import Busy, NoTurn, Stopping
 
 KINDS = {
     400: "invalid_request_error",
@@ -66,6 +66,8 @@ def refusal_of(error: BaseException) -> Refusal:
         return error
     if isinstance(error, Busy):
         return Refusal(429, f"{error}", code="queue_full", after=error.after)
+    if isinstance(error, NoTurn):
+        return Refusal(503, f"{error}", code="overloaded", after=30)
     if isinstance(error, Stopping):
         return Refusal(503, "the server is stopping; ask another one", code="stopping", after=5)
     if isinstance(error, InputError):

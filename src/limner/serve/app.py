@@ -24,12 +24,12 @@ from limner.painter import Painter
 from limner.serve import images_api, look_api, runs_api
 from limner.serve.answers import Refusal, answer, refusal_of
 from limner.serve.desk import Desk
-from limner.serve.engine import Busy, Stopping
+from limner.serve.engine import Busy, NoTurn, Stopping
 from limner.serve.guard import Guard
 from limner.serve.openapi import document
 from limner.serve.settings import ServeSettings
 
-OWN_ERRORS: tuple[type[Exception], ...] = (Refusal, LimnerError, Busy, Stopping, MemoryError, ClientDisconnect)
+OWN_ERRORS: tuple[type[Exception], ...] = (Refusal, LimnerError, Busy, NoTurn, Stopping, MemoryError, ClientDisconnect)
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' blob:; "

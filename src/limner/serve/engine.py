@@ -11,7 +11,7 @@ from limner.serve.scheduler import Scheduler, Task
 
 T = TypeVar("T")
 
-WAIT = 120.0
+WAIT = 300.0
 """Seconds that another thread waits at most for its turn between two steps."""
 
 
@@ -25,6 +25,13 @@ class Busy(Exception):
 
 class Stopping(Exception):
     """The server is leaving and takes nothing more."""
+
+
+class NoTurn(Exception):
+    """The drawing thread let nobody in for ``WAIT`` seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(f"drawing has stood still for {WAIT:.0f} seconds; try again later")
 
 
 class Engine:
@@ -82,13 +89,15 @@ class Engine:
                 self._wake.notify()
 
     def call(self, function: Callable[[], T]) -> T:
-        """What ``function`` gives, run between two steps in the drawing thread.
+        """What ``function`` gives, run between two steps in the drawing thread. Raises Stopping, NoTurn.
 
         So that edits take turns with the batch, and one thread alone uses the token step.
         """
         found: Future[T] = Future()
 
         def run() -> None:
+            if not found.set_running_or_notify_cancel():
+                return
             try:
                 found.set_result(function())
             except BaseException as error:
@@ -99,7 +108,11 @@ class Engine:
                 raise Stopping
             self._inbox.append(run)
             self._wake.notify()
-        return found.result(timeout=WAIT)
+        try:
+            return found.result(timeout=WAIT)
+        except TimeoutError:
+            found.cancel()
+            raise NoTurn from None
 
     def stop_taking(self) -> None:
         """Take nothing more; what has not begun fails with Stopping, what has goes on."""

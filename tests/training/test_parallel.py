@@ -18,7 +18,7 @@ import torch
 from limner.errors import LimnerError
 from limner.files import sha256
 from limner.models.modelfolder import read_folder
-from limner.training import checkpoint
+from limner.training import checkpoint, powersgd
 from limner.training.journal import read_journal
 from limner.training.recipe import Recipe, load_recipe
 from limner.training.run import train
@@ -153,6 +153,43 @@ def test_compressed_gradients_learn_as_well(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     lines = train_together(2, recipe("clip", tmp_path, powersgd="2"), tmp_path / "clip")
     assert all("expected dvae or dalle, got clip" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["dvae", "dalle"])
+def test_a_resumed_run_sends_what_the_unbroken_one_sends(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was not sent and the factors come back: the same bytes, though compression has long begun."""
+    monkeypatch.setattr(powersgd, "WHOLE", 2)
+    monkeypatch.setattr(powersgd, "BUCKET", 20_000)  # several
+    if kind == "dalle":
+        a_dvae(tmp_path)
+    more = {"schedule": '"constant"', "powersgd": "2", "sample_every": "0", "checkpoint_every": "100"}
+    whole = recipe(kind, tmp_path, steps="7", **more)
+    assert train_together(2, whole, tmp_path / "whole") == ["", ""]
+    for steps in ("1", "4", "7"):  # before compression begins, and after
+        assert train_together(2, recipe(kind, tmp_path, steps=steps, **more), tmp_path / "parts") == ["", ""]
+    saved = [checkpoint.load_checkpoint(tmp_path / run, 7) for run in ("whole", "parts")]
+    for part in (*checkpoint.PARTS, powersgd.PART):
+        one, two = (found.load(part) for found in saved)
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[name], two[name]) for name in one), part
+    names = set(saved[0].load(powersgd.PART))
+    assert {"unsent/0/0", "unsent/1/0", "unsent/1/1", "q/1"} <= names
+    assert sha256(tmp_path / "whole/model/model.safetensors") == sha256(tmp_path / "parts/model/model.safetensors")
+    one, four = recipe(kind, tmp_path, steps="8", **more), recipe(kind, tmp_path, steps="9", **more)
+    assert train_together(1, one, tmp_path / "parts") == [""]  # nobody to send to
+    assert train_together(4, four, tmp_path / "whole") == [""] * 4
+
+
+def test_other_processes_share_what_was_not_sent() -> None:
+    unsent = {f"unsent/{rank}/{bucket}": torch.randn(5) for rank in range(3) for bucket in range(2)}
+    own = powersgd.own_share({name: t for name, t in unsent.items() if name.startswith("unsent/1/")}, None)
+    assert torch.equal(own[1], unsent["unsent/1/1"])
+    shared = powersgd.own_share(unsent, 3)
+    for bucket in range(2):
+        mean = torch.stack([unsent[f"unsent/{rank}/{bucket}"] for rank in range(3)]).mean(0)
+        assert torch.allclose(shared[bucket], mean)
 
 
 def test_two_processes_learn_low_rank_products_as_one(tmp_path: Path) -> None:

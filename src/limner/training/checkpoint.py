@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from limner.files import explain, make_folder, sha256, whole_folder, write_atomi
 from limner.training.parallel import fill
 
 PARTS = ("weights", "average", "optimizer")
+"""What every checkpoint has; some runs write another part or two."""
 STATE = "state.json"
 TODO = "delete this folder to go on from the one before"
 
 Parts = Mapping[str, Mapping[str, torch.Tensor]]
-"""Named tensors of each of PARTS; of a sharded model they are DTensors."""
+"""Named tensors of each part; of a sharded model they are DTensors. All processes write the same parts."""
 
 
 def save_checkpoint(run: Path, step: int, parts: Parts, facts: dict[str, Any], keep: int = 2) -> Path:
@@ -40,7 +41,7 @@ def save_checkpoint(run: Path, step: int, parts: Parts, facts: dict[str, Any], k
     if ranks.world() == 1:
         with whole_folder(path) as folder:
             hashes = {}
-            for part in PARTS:
+            for part in parts:
                 file = folder / f"{part}.safetensors"
                 _save(parts[part], file)
                 hashes[file.name] = sha256(file)
@@ -74,7 +75,7 @@ def _save_together(path: Path, step: int, parts: Parts, facts: dict[str, Any]) -
     dist.broadcast_object_list(names, src=0)
     folder = names[0]
     try:
-        for part in PARTS:
+        for part in parts:
             make_folder(folder / part)
             tensors = {name: t.detach() for name, t in parts[part].items()}
             writer = dcp.HuggingFaceStorageWriter(str(folder / part), save_distributed=True)
@@ -107,15 +108,20 @@ class Checkpoint:
     step: int
     facts: dict[str, Any]
 
-    def load(self, part: str) -> dict[str, torch.Tensor]:
-        """The whole tensors of ``part`` by name, on the CPU. Raises TrainingError."""
+    def has(self, part: str) -> bool:
+        """Whether ``part`` was written."""
+        return (self.path / part).is_dir() or (self.path / f"{part}.safetensors").is_file()
+
+    def load(self, part: str, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, torch.Tensor]:
+        """The whole tensors of ``part`` whose names are ``wanted``, on the CPU. Raises TrainingError."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         try:
             if (self.path / part).is_dir():
-                return _load_shards(self.path / part)
-            return load_file(self.path / f"{part}.safetensors")
+                return _load_shards(self.path / part, wanted)
+            found = load_file(self.path / f"{part}.safetensors")
+            return {name: tensor for name, tensor in found.items() if wanted(name)}
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise TrainingError(f"{self.path}: expected {part}, got something unreadable ({error}); {TODO}") from error
 
@@ -148,12 +154,14 @@ def load_checkpoint(run: Path, step: int) -> Checkpoint:
         raise TrainingError(f"{path}: expected a whole checkpoint, got a damaged one ({error}); {TODO}") from error
 
 
-def _load_shards(folder: Path) -> dict[str, torch.Tensor]:
+def _load_shards(folder: Path, wanted: Callable[[str], bool]) -> dict[str, torch.Tensor]:
     import torch.distributed.checkpoint as dcp
 
     reader = dcp.HuggingFaceStorageReader(str(folder))
     described: dict[str, Any] = dict(reader.read_metadata().state_dict_metadata)
-    tensors = {name: torch.empty(about.size, dtype=about.properties.dtype) for name, about in described.items()}
+    tensors = {
+        name: torch.empty(about.size, dtype=about.properties.dtype) for name, about in described.items() if wanted(name)
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that one process reads it alone is meant so
         dcp.load(tensors, storage_reader=dcp.HuggingFaceStorageReader(str(folder)), no_dist=True)

@@ -34,6 +34,8 @@ from limner.training.footprint import operations
 from limner.training.journal import Journal
 from limner.training.lora import add_low_rank, merged
 from limner.training.optimizer import Average, Optimizer, freeze, learning, rate_share
+from limner.training.powersgd import PART as COMPRESSION
+from limner.training.powersgd import Compression
 from limner.training.recipe import TrainingSettings
 from limner.training.tally import Tally, opening_record
 from limner.training.watch import find_unstable_layer
@@ -71,14 +73,13 @@ class Loop:
         if not half and (settings.compile == "on" or (settings.compile == "auto" and device.type == "cuda")):
             for block in parallel.blocks(model):  # what repeats, so that compiling takes seconds and not minutes
                 block.compile()
-        self.replicated = bool(settings.powersgd) and ranks.world() > 1
-        if self.replicated and self.objective.methods:
+        replicated = bool(settings.powersgd) and ranks.world() > 1
+        if replicated and self.objective.methods:
             raise RecipeError(f"training.powersgd: expected dvae or dalle, got {self.objective.kind}; leave it out")
-        if self.replicated:
-            self.model, self.called = model, parallel.compressed(model, settings.powersgd)
-        else:
+        self.compression = Compression(model, settings.powersgd) if replicated else None
+        self.model = model
+        if self.compression is None:
             self.model = parallel.shard(model, device, settings.precision, self.objective.methods)
-            self.called = self.model
         self.scales = BlockScales(self.model) if half else None
         self.optimizer = Optimizer(self.model, settings)
         self.average = Average(self.model, settings.ema_decay, settings.ema_every)
@@ -145,10 +146,13 @@ class Loop:
             self.tally.seen(len(part.positions), part.broken)
             self.bookmarks |= part.bookmarks
         self.tally.check(self.source.name, settings.bad_share)
-        loss, measures = self.objective.backward(self.called, self._seeded(parts), step, autocast)
-        if not self.replicated:
+        loss, measures = self.objective.backward(self.model, self._seeded(parts), step, autocast)
+        parallel.average_statistics(self.model)
+        if self.compression is None:
             parallel.average_whole_gradients(self.model)
         in_range = self.scales is None or self.scales.unscale()
+        if self.compression is not None:  # without scales, which change: something waits for the next update
+            self.compression.average()
         gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
         norm = parallel.total_norm(gradients)
         asked = loss.new_tensor(float(self._signal is not None))
@@ -162,6 +166,8 @@ class Loop:
             self.tally.add(values)
         else:
             self.tally.skip()
+            if self.compression is not None:
+                self.compression.forget()
             # A scale may need all its cuts before gradients fit.
             if self.tally.in_a_row >= (PATIENCE if in_range else CUTS * PAUSE):
                 layer = find_unstable_layer(self.model, lambda: self._again(parts, autocast))
@@ -252,12 +258,15 @@ class Loop:
             "data": self.source.fingerprint,
             "bookmarks": parallel.joined(self.bookmarks),
             **({"scales": self.scales.state()} if self.scales is not None else {}),
+            **({COMPRESSION: self.compression.facts()} if self.compression is not None else {}),
         }
         parts = {
             "weights": self.model.state_dict(),
             "average": self.average.tensors,
             "optimizer": self.optimizer.state(),
         }
+        if self.compression is not None and (unsent := self.compression.tensors()):
+            parts[COMPRESSION] = unsent
         save_checkpoint(self.run, self.step, parts, facts, self.settings.keep)
 
     def _resume(self) -> None:
@@ -277,6 +286,8 @@ class Loop:
         self.bookmarks = dict(checkpoint.facts.get("bookmarks", {}))
         if self.scales is not None:
             self.scales.load_state(checkpoint.facts.get("scales", {}))
+        if self.compression is not None:
+            self.compression.load(checkpoint)
         self.source.remember(self.bookmarks)
         self.tally = Tally(**checkpoint.facts["tally"])
         self.step = checkpoint.step

@@ -22,10 +22,6 @@ PATIENCE = 600.0
 """Seconds that a process waits for the others before the run ends. One that dies ends it at once."""
 
 
-WHOLE = 10
-"""Updates whose gradients are sent whole before PowerSGD compresses them."""
-
-
 @contextlib.contextmanager
 def connected(device: torch.device, patience: float = PATIENCE) -> Iterator[None]:
     """The processes that ``torchrun`` started, joined; nothing for one process.
@@ -136,35 +132,6 @@ def shard(model: nn.Module, device: torch.device, precision: str, methods: Seque
     return model
 
 
-def compressed(model: nn.Module, rank: int) -> nn.Module:
-    """``model`` whole in every process, its gradients averaged as products of ``rank`` by PyTorch's PowerSGD hook.
-
-    For slow networks (DALL·E paper, section 2.5; arXiv 1905.13727). What is not sent stays for the next update; the
-    first ``WHOLE`` updates after a start or a resume send all.
-    """
-    from torch.distributed.algorithms.ddp_comm_hooks import powerSGD_hook as power
-    from torch.nn.parallel import DistributedDataParallel
-
-    class Replica(DistributedDataParallel):
-        """Answers for its model where a loss asks for its sizes."""
-
-        def __getattr__(self, name: str) -> Any:
-            try:
-                return super().__getattr__(name)
-            except AttributeError:
-                return getattr(self.module, name)
-
-    wrapped = Replica(model)
-    state = power.PowerSGDState(
-        process_group=None,
-        matrix_approximation_rank=rank,
-        start_powerSGD_iter=WHOLE,
-        orthogonalization_epsilon=1e-6,  # the paper's
-    )
-    wrapped.register_comm_hook(state, power.powerSGD_hook)
-    return wrapped
-
-
 def blocks(model: nn.Module) -> list[nn.Module]:
     """The modules that repeat: members of the model's outermost lists."""
     found: list[nn.Module] = []
@@ -220,6 +187,21 @@ def average_whole_gradients(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.grad is not None and not hasattr(parameter, "device_mesh"):
             parameter.grad = ranks.mean(parameter.grad)
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Running statistics of batch normalisation: their means over the processes, each of which saw a part of a batch.
+
+    A checkpoint keeps one process's; were they different, a resumed run would not be the unbroken one.
+    """
+    if ranks.world() == 1:
+        return
+    norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    found = [t for m in norms for t in (m.running_mean, m.running_var) if t is not None]
+    if found:
+        together = ranks.mean(torch.cat([t.reshape(-1) for t in found]))
+        for own, part in zip(found, together.split([t.numel() for t in found]), strict=True):
+            own.copy_(part.view(own.shape))
 
 
 def total_norm(gradients: Sequence[torch.Tensor]) -> torch.Tensor:

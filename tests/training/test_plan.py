@@ -12,7 +12,8 @@ import torch
 from limner.device import working_precision
 from limner.errors import InputError, RecipeError
 from limner.models.modelfolder import classes
-from limner.training.footprint import _traced, footprints, sizes, step
+from limner.training.footprint import _operations, _traced, footprints, operations, sizes, step
+from limner.training.phases import Held, Phase, Phases, deeper, depths, most
 from limner.training.plan import parse_bytes, plan
 from limner.training.recipe import load_recipe
 
@@ -72,6 +73,37 @@ def test_a_large_batch_is_reckoned_from_small_ones(name: str) -> None:
     for recompute in (False, True):
         reckoned, traced = footprints(recipe)(48, recompute), _traced(recipe, 48, recompute, False)
         assert reckoned.activations == pytest.approx(traced.activations, rel=0.03)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("gathered", [False, True])
+def test_a_deep_model_is_reckoned_from_shallow_ones(gathered: bool, recompute: bool) -> None:
+    """Of the paper's patterns; with recomputation other moments hold the most as layers are added."""
+    narrow = {"width": "64", "heads": "2", "rows": "8", "columns": "8", "text_length": "16", "layers": "13"}
+    narrow |= {"text_vocabulary": "200", "image_vocabulary": "100"}
+    recipe = load_recipe("dalle_12b", {f"model.{name}": value for name, value in narrow.items()})
+    reckoned, traced = footprints(recipe, gathered)(4, recompute), _traced(recipe, 4, recompute, gathered)
+    assert depths(recipe.model.pattern_names, 4) == (5, 9)
+    assert reckoned.activations == pytest.approx(traced.activations, rel=0.03)
+    assert reckoned.together == pytest.approx(traced.together, rel=0.03)
+    assert operations("dalle", recipe.model) == _operations("dalle", recipe.model)
+
+
+def test_moments_near_the_input_and_near_the_loss_grow_each_by_their_own() -> None:
+    def phases(layers: int) -> Phases:
+        """Each block keeps 3 bytes and has 5 of gradients; recomputing one takes 20."""
+        found = {Phase("start"): Held(1, 1), Phase("loss"): Held(7 + 3 * layers, 7 + 3 * layers)}
+        for block in range(layers):
+            kept, gradients = 3 * (block + 1), 5 * (layers - block)
+            found[Phase("forward", block)] = found[Phase("after", block)] = Held(kept, kept)
+            found[Phase("backward", block)] = Held(kept + 20 + gradients, kept + 20)
+        return found | {Phase("end"): Held(5 * layers + 2, 2)}
+
+    assert depths("abaabaz", 3) is None  # as deep as the larger of the two would be
+    assert depths("abaabaabaabaz", 3) == (4, 7)
+    reckoned = deeper(phases(4), phases(7), 4, 3, 13)
+    assert most(reckoned) == most(phases(13))
+    assert most(reckoned).together > most(phases(7)).together + 3 * 6
 
 
 def test_recomputing_keeps_less() -> None:

@@ -62,11 +62,16 @@ def _joint(q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, reach:
     B, H, n, G, _ = q.shape
     rows = B
     if q.device.type == "cpu":
-        rows = max(1, _SCORES_BYTES // (H * n * G * (far_k.shape[2] + reach + G) * q.element_size()))
+        rows = at_once(H, n * G, far_k.shape[2] + reach + G, q.element_size())
     if rows >= B:
         return _Joint.apply(q, k, v, far_k, far_v, reach, bias)
     parts = zip(*(x.split(rows) for x in (q, k, v, far_k, far_v)), strict=True)
     return torch.cat([_Joint.apply(*part, reach, bias) for part in parts])
+
+
+def at_once(heads: int, queries: int, keys: int, size: int) -> int:
+    """Pictures whose scores of ``size`` bytes each are held at once on a CPU."""
+    return max(1, _SCORES_BYTES // (heads * queries * keys * size))
 
 
 def _joint_plain(q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, reach: int, bias: Tensor) -> Tensor:

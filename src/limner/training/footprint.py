@@ -6,26 +6,31 @@ casts and kept activations included, but nothing is computed or allocated. What 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import weakref
-from collections.abc import Callable
-from dataclasses import astuple, dataclass
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from limner.models.blockwise import at_once
 from limner.models.modelfolder import classes
 from limner.models.patterns import own_biases
 from limner.training import parallel
 from limner.training.lora import add_low_rank
 from limner.training.optimizer import freeze, hidden_matrices
+from limner.training.phases import Alive, Phase, Phases, deeper, depths, most, wider
 from limner.training.recipe import Recipe
 
 SOME = 8
-"""Pictures that are traced at most."""
+"""Pictures that are traced at most where all go at once."""
+MANY = 64
+"""Pictures that attention takes as a part, at most."""
+SHALLOW = 12
+"""Layers up to which a DALL·E is traced whole."""
 
 
 @dataclass(frozen=True)
@@ -56,45 +61,6 @@ class Footprint:
     together: int
 
 
-class _Alive(TorchDispatchMode):
-    """Counts bytes of storages from the operator that makes them to their end."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = self.most = 0
-        self.gradients = self.most_beside = 0
-        self._seen: dict[int, Any] = {}
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = function(*args, **(kwargs or {}))
-        for leaf in tree_leaves(out):
-            if isinstance(leaf, Tensor):
-                self._take(leaf)
-        self.most = max(self.most, self.bytes)
-        self.most_beside = max(self.most_beside, self.bytes - self.gradients)
-        return out
-
-    def ignore(self, tensor: Tensor) -> None:
-        """Count nothing for a tensor that was there before."""
-        self._watch(tensor, 0)
-
-    def _take(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in self._seen:
-            self._watch(tensor, storage.nbytes())
-
-    def _watch(self, tensor: Tensor, size: int) -> None:
-        storage = tensor.untyped_storage()
-        key = storage._cdata
-        self.bytes += size
-
-        def gone(_reference: Any) -> None:
-            self.bytes -= size
-            self._seen.pop(key, None)
-
-        self._seen[key] = weakref.ref(storage, gone)
-
-
 def sizes(recipe: Recipe) -> Sizes:
     """What the recipe's model and its optimiser keep."""
     settings = recipe.training
@@ -123,30 +89,61 @@ def footprints(recipe: Recipe, gathered: bool = False) -> Callable[[int, bool], 
     """(pictures, recompute) → an update on one part of a batch, in one process that holds the whole model.
 
     gathered: blocks find their weights in bf16 already, as several GPUs gather them. DALL·E trains on stored tokens.
-    What a picture takes is the same for each: above ``SOME`` it is reckoned from what fewer take.
+    What a picture takes is the same for each: many are reckoned from what fewer take, as a deep DALL·E is from shallow
+    ones.
     """
 
     @functools.cache
-    def trace(pictures: int, recompute: bool) -> Footprint:
-        return _traced(recipe, pictures, recompute, gathered)
+    def trace(layers: int, pictures: int, recompute: bool) -> Phases:
+        config = replace(recipe.model, layers=layers) if layers else recipe.model
+        return _phases(replace(recipe, model=config), pictures, recompute, gathered)
+
+    few, more = _some(recipe)
+    shallow = _shallow(recipe.kind, recipe.model)
+
+    def wide(layers: int, pictures: int, recompute: bool) -> Phases:
+        if pictures <= few:
+            return trace(layers, pictures, recompute)
+        a, b = trace(layers, few, recompute), trace(layers, more, recompute)
+        return wider(a, b, (pictures - few) / (more - few))
 
     def found(pictures: int, recompute: bool) -> Footprint:
-        if pictures <= SOME:
-            return trace(pictures, recompute)
-        a, b = trace(SOME // 2, recompute), trace(SOME, recompute)
-        return _beyond(a, b, (pictures - SOME // 2) / (SOME - SOME // 2))
+        config = recipe.model
+        if shallow is None:
+            return _most(wide(0, pictures, recompute))
+        a, b = (wide(layers, pictures, recompute) for layers in shallow)
+        return _most(deeper(a, b, shallow[0], len(config.attention), config.layers))
 
     return found
 
 
-def _beyond(a: Footprint, b: Footprint, steps: float) -> Footprint:
-    """What lies ``steps`` steps from ``a``, where one leads to ``b``."""
-    reckoned = Footprint(*(round(x + steps * (y - x)) for x, y in zip(astuple(a), astuple(b), strict=True)))
-    # Which moment holds most may change on the way: none holds less than its activations.
-    return Footprint(reckoned.activations, max(reckoned.together, reckoned.activations))
+def _some(recipe: Recipe) -> tuple[int, int]:
+    """Two numbers of pictures that are traced, so many that attention goes in parts where it does with more."""
+    if recipe.kind != "dalle":
+        return SOME // 2, SOME
+    layout, size = recipe.model.layout, 4 if recipe.training.precision == "float32" else 2
+    keys = layout.text + min(layout.rows, layout.columns)
+    part = min(at_once(recipe.model.heads, layout.image, keys, size), MANY)
+    return 2 * part, 3 * part
+
+
+def _shallow(kind: str, config: Any) -> tuple[int, int] | None:
+    """Numbers of layers from which a deep DALL·E is reckoned; None for all others, which are traced as they are."""
+    if kind != "dalle" or config.layers <= SHALLOW:
+        return None
+    return depths(config.pattern_names, len(config.attention))
+
+
+def _most(phases: Phases) -> Footprint:
+    held = most(phases)
+    return Footprint(activations=round(held.activations), together=round(held.together))
 
 
 def _traced(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Footprint:
+    return _most(_phases(recipe, batch, recompute, gathered))
+
+
+def _phases(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Phases:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     precise = recipe.training.precision == "float32"
@@ -162,7 +159,8 @@ def _traced(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Foot
         if recompute:
             parallel.recompute_blocks(model)
         loss = step(recipe, batch)
-        alive = _Alive()
+        alive = Alive()
+        alive.follow(parallel.blocks(model))
         for tensor in [*model.parameters(), *model.buffers()]:
             alive.ignore(tensor)
 
@@ -173,11 +171,24 @@ def _traced(recipe: Recipe, batch: int, recompute: bool, gathered: bool) -> Foot
         for p in model.parameters():
             if p.requires_grad:
                 p.register_post_accumulate_grad_hook(arrived)
-        with alive:
+        with _no_collector(), alive:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not precise):
                 value = loss(model)
+            alive.phase = Phase("loss")
             value.backward()
-    return Footprint(activations=alive.most_beside, together=alive.most)
+    return alive.phases
+
+
+@contextlib.contextmanager
+def _no_collector() -> Iterator[None]:
+    """Python's search for cycles takes a fifth of a trace and finds none."""
+    worked = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if worked:
+            gc.enable()
 
 
 def _bytes(tensors: Any) -> int:
@@ -227,6 +238,14 @@ def step(recipe: Recipe, batch: int) -> Callable[[nn.Module], Tensor]:
 
 def operations(kind: str, config: Any) -> int:
     """Multiplications and additions of one sample's forward pass, counted by torch on tensors without data."""
+    shallow = _shallow(kind, config)
+    if shallow is None:
+        return _operations(kind, config)
+    low, high = (_operations(kind, replace(config, layers=layers)) for layers in shallow)
+    return high + (high - low) * (config.layers - shallow[1]) // (shallow[1] - shallow[0])
+
+
+def _operations(kind: str, config: Any) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"):

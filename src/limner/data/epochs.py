@@ -118,11 +118,14 @@ class Reader:
 
 def _text(data: bytes, strict: bool) -> str:
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        if "\0" not in text:  # UTF-16 without a mark is UTF-8 full of zeros
+            return text
     except UnicodeDecodeError:
-        if strict:
-            raise Unusable("caption not UTF-8") from None
-        return ""
+        pass
+    if strict:
+        raise Unusable("caption not UTF-8")
+    return ""
 
 
 def _codes(data: bytes) -> np.ndarray:

@@ -84,7 +84,7 @@ def read_shards(shards: list[str], captions: bool = True, codes: bool = False) -
             if not samples:
                 broken.append(Broken(shard, "empty shard"))
         except DAMAGE as error:
-            broken.append(Broken(shard, "shard damaged" if samples else f"shard unreadable ({error})"))
+            broken.append(Broken(shard, "shard damaged" if samples else f"shard unreadable ({_first_line(error)})"))
         for key, files in samples.items():
             item = make_item(key, files, captions, codes)
             if isinstance(item, Broken):
@@ -95,6 +95,11 @@ def read_shards(shards: list[str], captions: bool = True, codes: bool = False) -
         got = f"{broken[0].name}: {broken[0].cause}" if broken else "no file in them"
         raise DataError(f"{shards[0]}: expected samples KEY.jpg|png|webp with KEY.txt, got none ({got})")
     return items, broken
+
+
+def _first_line(error: BaseException) -> str:
+    """Without what tarfile tried in vain, one compression after the other."""
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(" :")
 
 
 def make_item(key: str, files: dict[str, Where], captions: bool, codes: bool = False) -> Item | Broken:

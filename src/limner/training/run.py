@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from limner import device as devices
 from limner import ranks
-from limner.errors import TrainingError
+from limner.errors import LimnerError, TrainingError
 from limner.files import make_folder, write_atomically
+from limner.models.modelfolder import TOKENIZER
 from limner.training import checkpoint, parallel
 from limner.training.build import build
 from limner.training.loop import Loop
@@ -46,7 +49,12 @@ def train(
             checkpoint.tidy(out)
             write_atomically(out / RECIPE, recipe.text)
         ranks.wait(f"{out}: the first process makes the run folder")
-        built = build(recipe, out, draw)
+        try:
+            built = build(recipe, out, draw)
+        except LimnerError:
+            if ranks.is_first():
+                _unclaim(out)
+            raise
         Loop(built, recipe.training, out, chip).fit(quiet=quiet or not ranks.is_first())
         if ranks.is_first():
             export_run(out, out / "model")
@@ -70,7 +78,20 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
         raise TrainingError(f"{out}: expected an empty or new folder, got one with other files; choose another --out")
 
 
+def _unclaim(out: Path) -> None:
+    """Take away what a start leaves that came to nothing (a mistyped path), so that the next one finds no run here."""
+    if (out / "journal.jsonl").exists() or checkpoint.steps(out):
+        return
+    for name in (RECIPE, TOKENIZER):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(out / "dvae", ignore_errors=True)
+    with contextlib.suppress(OSError):  # somebody's other files
+        out.rmdir()
+
+
 def _difference(old: Recipe, new: Recipe) -> str:
+    if old.kind != new.kind:  # all else differs then too
+        return f"kind is {old.kind!r} there and {new.kind!r} here"
     flat = [_flat(tomllib.loads(r.text)) for r in (old, new)]
     for key in sorted(flat[0].keys() | flat[1].keys()):
         if key.removeprefix("training.") not in FREE and flat[0].get(key) != flat[1].get(key):

@@ -1,16 +1,20 @@
-"""Fine-tuning a CLIP: frozen parts stay, the written model lies between before and after."""
+"""Fine-tuning: frozen parts stay, what is written draws and looks, and lies between before and after."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
+from limner.cli.train import draw_samples
 from limner.errors import RecipeError, TrainingError
 from limner.models.modelfolder import write_folder
 from limner.training.export import between, export_run
+from limner.training.journal import read_journal
 from limner.training.recipe import load_recipe
 from limner.training.run import train
 
@@ -92,3 +96,34 @@ def test_other_sizes_are_not_mixed() -> None:
     assert mixed["n"] == 5  # a counter
     with pytest.raises(TrainingError, match="sizes"):
         between({"a": torch.zeros(3), "n": torch.tensor(1)}, two, 0.5)
+
+
+@pytest.mark.parametrize("how", ["frozen", "low rank"])
+def test_a_transformer_goes_on_from_a_painters_and_draws(how: str, tmp_path: Path) -> None:
+    """As ``limner train dalle --init PAINTER --dvae PAINTER`` does, on other pictures."""
+    few = {**SMALL, "checkpoint_every": "2"}
+    dvae = train(load_recipe("dvae_debug", {**few, "steps": "1"}), tmp_path / "dvae-run", device="cpu", quiet=True)
+    first = {**few, "steps": "1", "data.dvae": str(dvae)}
+    dalle = train(load_recipe("dalle_debug", first), tmp_path / "dalle-run", device="cpu", quiet=True)
+    painter = tmp_path / "painter"
+    for name, folder in (("dvae", dvae), ("dalle", dalle)):
+        shutil.copytree(folder, painter / name)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(8):
+        Image.new("RGB", (32, 32), (30 * i, 200 - 20 * i, 90)).save(pictures / f"{i}.png")
+        (pictures / f"{i}.txt").write_text(f"shade number {i}")
+    choice = {"training.freeze": '["blocks.0.", "blocks.1."]'} if how == "frozen" else {"lora": "4"}
+    go = {**few, "steps": "16", "journal_every": "4", "data.init": str(painter), "data.dvae": str(painter), **choice}
+    recipe = load_recipe("dalle_debug", {**go, "data.source": str(pictures), "sample_every": "16"})
+    model = train(recipe, tmp_path / "run", device="cpu", quiet=True, draw=draw_samples)
+    losses = [r["loss"] for r in read_journal(tmp_path / "run/journal.jsonl") if "loss" in r]
+    assert losses[-1] < losses[0] - 0.1
+    before, after = weights(dalle), weights(model)
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    if how == "frozen":
+        assert moved == {name for name in before if not name.startswith(("blocks.0.", "blocks.1."))}
+    else:
+        assert moved == {n for n in before if n.startswith("blocks.") and n.endswith("weight") and before[n].ndim == 2}
+    assert (tmp_path / "run/samples/00000016.png").is_file()  # drawn by the averaged weights

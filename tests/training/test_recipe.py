@@ -12,9 +12,15 @@ from limner.training.recipe import TrainingSettings, load_recipe, names
 
 
 def test_every_recipe_that_comes_with_limner_loads_and_survives_a_round_trip(tmp_path: Path) -> None:
-    assert {"dvae_debug", "dalle_debug", "clip_debug", "dvae_storybook", "dalle_storybook", "clip_storybook"} <= set(
-        names()
-    )
+    assert {
+        "dvae_debug",
+        "dalle_debug",
+        "clip_debug",
+        "dalle_small",
+        "dvae_storybook",
+        "dalle_storybook",
+        "clip_storybook",
+    } <= set(names())
     for name in names():
         recipe = load_recipe(name, {"data.init": "storybook"} if name == "clip_finetune" else None)
         file = tmp_path / f"{name}.toml"

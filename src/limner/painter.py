@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -404,21 +405,31 @@ def load_painter(
     engine, precision = choose_step(engine, precision, chip, describe(places["dalle"]).parameters)
     studio = Studio(
         parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=chip, engine=engine, precision=precision,
-        make_step=_STEPS[engine],
+        make_step=partial(_STEPS[engine], fingerprint=_fingerprint(places["dalle"])),
     )  # fmt: skip
     return Painter(studio, identity=hashlib.sha256(repr(hashes).encode()).hexdigest()[:12])
 
 
-def _torch_step(model: DALLE, precision: str) -> Step:
+def _torch_step(model: DALLE, precision: str, fingerprint: str | None) -> Step:
     if precision not in PRECISIONS:
         raise InputError(expected("precision", ", ".join(PRECISIONS), repr(precision)))
     return TokenStep(model, PRECISIONS[precision])
 
 
-def _openvino_step(model: DALLE, precision: str) -> Step:
+def _openvino_step(model: DALLE, precision: str, fingerprint: str | None) -> Step:
     from limner.engines.openvino_step import OpenVINOStep
 
-    return EngineStep(model, OpenVINOStep(model, precision, threads=torch.get_num_threads()))
+    compiled = OpenVINOStep(model, precision, threads=torch.get_num_threads(), fingerprint=fingerprint)
+    return EngineStep(model, compiled)
+
+
+def _fingerprint(dalle: Path) -> str | None:
+    """A name for these weights by their checked hashes; None where a file has none."""
+    hashes = describe(dalle).hashes
+    files = [file.name for file in sorted(dalle.glob("*.safetensors"))]
+    if not files or not set(files) <= set(hashes):
+        return None
+    return hashlib.sha256(repr([hashes[name] for name in files]).encode()).hexdigest()[:16]
 
 
 _STEPS = {"torch": _torch_step, "openvino": _openvino_step}

@@ -1,20 +1,24 @@
 """DALL·E's token step as one OpenVINO graph on a CPU: matrices, norms and attention over keys that the caller keeps.
 
-OpenVINO's own choices of precision are never left to chance: they are said for every graph. Nothing is kept on disk, as
-nothing long is compiled: the graph of a batch is made when the first such batch begins.
+OpenVINO's own choices of precision are never left to chance: they are said for every graph. The graph of a batch is
+made when the first such batch begins, and kept, compiled, in the user's cache.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from limner.errors import InputError, MissingExtra
+from limner.engines.kept import compile_kept, model_folder, openvino
+from limner.errors import InputError
+from limner.files import sha256
 from limner.models.block import Block
 from limner.models.dalle import DALLE
 
@@ -30,6 +34,8 @@ with a scale for each 32 numbers of a row; the rest in float32."""
 class OpenVINOStep:
     """The step of ``model`` in ``precision`` (one of ``PRECISIONS``), with ``threads`` threads.
 
+    ``fingerprint`` names the weights in the cache (None: nothing is kept); ``cache``: another folder.
+
     Called with arrays by name, float32 unless said otherwise; rows B and captions C may differ from call to call:
 
     * ``x`` (B, D) embedded tokens; where the model is rotary, ``cos`` and ``sin`` (B, K / 2)
@@ -43,10 +49,19 @@ class OpenVINOStep:
     Arrays stay bound by name until others are given. Raises MissingExtra, InputError.
     """
 
-    def __init__(self, model: DALLE, precision: str, *, threads: int) -> None:
+    def __init__(
+        self,
+        model: DALLE,
+        precision: str,
+        *,
+        threads: int,
+        fingerprint: str | None = None,
+        cache: Path | None = None,
+    ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"precision: expected {', '.join(PRECISIONS)}, got {precision!r}")
-        self._ov, self._model, self._precision = _openvino(), model, precision
+        self._ov, self._model, self._precision = openvino("use engine torch"), model, precision
+        self._folder = None if fingerprint is None else model_folder(self._ov, fingerprint, cache)
         self._settings = PRECISIONS[precision] | {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -66,14 +81,22 @@ class OpenVINOStep:
         if "x" in arrays:
             alone = "spread" not in arrays
             if alone not in self._requests:
-                graph = _Graph(self._ov, self._model, as_int8=self._precision == "int8", alone=alone).build()
-                compiled = self._ov.Core().compile_model(graph, "CPU", self._settings)
-                self._requests[alone] = compiled.create_infer_request()
+                self._requests[alone] = self._compiled(alone).create_infer_request()
             self._request = self._requests[alone]
             self._outputs.clear()
         for name, (_, tensor) in arrays.items():
             self._request.set_tensor(name, tensor)
         self._alive |= arrays  # a tensor does not keep the array whose memory it reads
+
+    def _compiled(self, alone: bool) -> Any:
+        as_int8 = self._precision == "int8"
+        name = f"step-{self._precision}-{'one' if alone else 'several'}"
+        about = f"{self._model.config} {_source()}"
+
+        def build() -> Any:
+            return _Graph(self._ov, self._model, as_int8=as_int8, alone=alone).build()
+
+        return compile_kept(self._ov, build, self._settings, self._folder, name, about)
 
     def __call__(self) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
         """Logits, and (keys, values) of each layer: views that the next call overwrites."""
@@ -232,9 +255,7 @@ class _Graph:
         return self.ops.constant(np.array(value, np.int64))
 
 
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise MissingExtra("OpenVINO is not installed; pip install 'limner[openvino]', or use engine torch") from None
-    return openvino
+@lru_cache
+def _source() -> str:
+    """The hash of this file: another graph of the same weights is another graph."""
+    return sha256(__file__)

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 
 from limner.device import sums_int8_exactly
 from limner.engines.calibration import Samples
+from limner.engines.kept import compile_kept, model_folder, openvino
 from limner.engines.torch_towers import SHARED_ROWS, TorchTowers
-from limner.errors import InputError, MissingExtra
+from limner.errors import FileError, InputError, MissingExtra
 from limner.files import make_folder, write_atomically
 from limner.models.clip.config import CLIPConfig
 from limner.models.clip.model import CLIP, normalise
@@ -53,7 +54,7 @@ class OpenVINOTowers:
     ) -> None:
         if precision not in ("float32", "bf16", "int8"):
             raise InputError(f"precision: expected float32, bf16 or int8, got {precision!r}")
-        self._ov = _openvino()
+        self._ov = openvino("use --precision float32")
         self._model, self._samples = model.cpu().eval(), samples
         self.precision = precision
         self.config: CLIPConfig = model.config
@@ -61,9 +62,10 @@ class OpenVINOTowers:
         self.alone = False
         self.scale = float(model.logit_scale.detach().float().exp())
         self.bias = None if model.logit_bias is None else float(model.logit_bias.detach())
-        self._folder = (cache or _cache_folder()) / f"{fingerprint}-ov{self._ov.__version__.split('-')[0]}"
+        self._folder = model_folder(self._ov, fingerprint, cache)
         self._compiled: dict[str, Any] = {}
         self._beginnings: TorchTowers | None = None
+        self._measured: dict[str, float] = {}
 
     def images(self, pictures: np.ndarray) -> np.ndarray:
         """Resized and cropped pictures, uint8 (B, H, W, 3) → features float32 (B, E), not normalised."""
@@ -87,12 +89,11 @@ class OpenVINOTowers:
     @property
     def loss(self) -> dict[str, float]:
         """For int8: the lowest and the mean cosine to float32 on pictures and texts held out from calibration."""
-        file = self._folder / "int8.json"
         if self.precision != "int8":
             return {}
         for name in ("images", "texts"):
             self._tower(name)
-        return {str(k): float(v) for k, v in json.loads(file.read_text(encoding="utf-8")).items()}
+        return self._losses()
 
     def _tower(self, name: str) -> Any:
         if name not in self._compiled:
@@ -100,20 +101,22 @@ class OpenVINOTowers:
         return self._compiled[name]
 
     def _load(self, name: str) -> Any:
-        make_folder(self._folder)
         kind = f"int8-{SMOOTHING}{'' if sums_int8_exactly() else '-half'}" if self.precision == "int8" else "float32"
         file = self._folder / f"{name}-{kind}.xml"
-        if not file.is_file() or not _weights(file).is_file():
-            converted = self._convert(name)
-            if self.precision == "int8":
-                converted = self._quantise(name, converted)
+        return compile_kept(self._ov, lambda: self._graph(name, file), self._properties(), self._folder, file.stem)
+
+    def _graph(self, name: str, file: Path) -> Any:
+        """The tower before it is compiled, from ``file`` or made and kept there."""
+        if file.is_file() and _weights(file).is_file():
+            # A damaged one is made again.
+            with contextlib.suppress(RuntimeError):
+                return self._core().read_model(str(file))
+        converted = self._convert(name)
+        if self.precision == "int8":
+            converted = self._quantise(name, converted)
+        with contextlib.suppress(OSError, RuntimeError):  # where nothing can be written nothing is kept
             self._save(converted, file)
-        try:
-            return self._core().compile_model(str(file), "CPU", self._properties())
-        except RuntimeError:
-            # A damaged cache is no reason to fail: next time it is made again.
-            shutil.rmtree(self._folder, ignore_errors=True)
-            raise
+        return converted
 
     def _convert(self, name: str) -> Any:
         if name == "images":
@@ -149,11 +152,18 @@ class OpenVINOTowers:
         run = reference.images if name == "images" else reference.texts
         parts = [inputs[len(inputs) - held :][i : i + 8] for i in range(0, held, 8)]
         cosines = np.concatenate([_cosines(run(part), compiled(part)[0]) for part in parts])
-        file = self._folder / "int8.json"
-        told = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        told |= {f"{name}_least": float(cosines.min()), f"{name}_mean": float(cosines.mean())}
-        write_atomically(file, json.dumps(told) + "\n")
+        self._measured = self._losses() | {f"{name}_least": float(cosines.min()), f"{name}_mean": float(cosines.mean())}
+        with contextlib.suppress(FileError):
+            make_folder(self._folder)
+            write_atomically(self._folder / "int8.json", json.dumps(self._measured) + "\n")
         return quantised
+
+    def _losses(self) -> dict[str, float]:
+        try:
+            kept = json.loads((self._folder / "int8.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            kept = {}
+        return {str(k): float(v) for k, v in (kept | self._measured).items()}
 
     def _save(self, model: Any, file: Path) -> None:
         """Weights first, then the description that makes the tower count as kept; both whole."""
@@ -176,7 +186,6 @@ class OpenVINOTowers:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            "CACHE_DIR": str(self._folder / "compiled"),
         }
 
 
@@ -226,22 +235,6 @@ def _weights(description: Path) -> Path:
 
 def _cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)))
-
-
-def _cache_folder() -> Path:
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("limner")) / "openvino"
-
-
-def _openvino() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise MissingExtra(
-            "OpenVINO is not installed; pip install 'limner[openvino]', or use --precision float32"
-        ) from None
-    return openvino
 
 
 def _nncf() -> Any:

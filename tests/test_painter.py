@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,41 @@ def test_wrong_numbers_are_named(painter: Painter, options: dict[str, Any], word
         painter.generate("a red cube", **options)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"temperature": math.nan}, {"temperature": -1.0}, {"temperature": math.inf}, {"temperature": "warm"},
+        {"guidance": math.nan}, {"guidance": -0.5}, {"top_p": math.nan}, {"top_p": -0.1}, {"top_p": 0.0},
+        {"top_p": 1.5}, {"top_k": 0}, {"top_k": 2.5}, {"seed": -1},
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_named_by_every_verb(painter: Painter, picture: Image.Image, option: dict[str, Any]) -> None:
+    calls: dict[str, Callable[..., Any]] = {
+        "generate": lambda **o: painter.generate("a cat", **o),
+        "stream": lambda **o: list(painter.stream("a cat", **o)),
+        "edit": lambda **o: painter.edit(picture, "a cat", region=(0, 0, 8, 8), **o),
+        "complete": lambda **o: painter.complete(picture, "a cat", **o),
+        "variations": lambda **o: painter.variations(picture, "a cat", **o),
+    }
+    for call in calls.values():
+        with pytest.raises(InputError, match=f"^{next(iter(option))}: expected .*, got [^;]+(;|$)"):
+            call(**option)
+
+
+@pytest.mark.parametrize(("caption", "words"), [("cube " * 40, "at most 24 tokens, got"), (7, "text, got int")])
+def test_wrong_captions_are_named_by_every_verb(
+    painter: Painter, picture: Image.Image, caption: Any, words: str
+) -> None:
+    for call in (
+        lambda: painter.generate(caption), lambda: list(painter.stream(caption)),
+        lambda: painter.edit(picture, caption, region=(0, 0, 8, 8)), lambda: painter.complete(picture, caption),
+        lambda: painter.variations(picture, caption), lambda: painter.log_likelihood(picture, caption),
+        lambda: painter.best_caption(picture, ["a cat", caption]),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"^caption.*: expected {words}"):
+            call()
+
+
 def test_wrong_captions_are_named(painter: Painter) -> None:
     long = "cube " * 40
     with pytest.raises(InputError, match="expected at most 24 tokens"):
@@ -300,7 +336,7 @@ def test_wrong_pictures_and_regions_are_named(painter: Painter, picture: Image.I
     for options, words in wrong:
         with pytest.raises(InputError, match=words):
             painter.edit(picture, "a cat", **options)
-    with pytest.raises(InputError, match=r"edit: expected a picture of 24 × 24 pixels, got 30 × 24"):
+    with pytest.raises(InputError, match=r"picture: expected 24 × 24 pixels, got 30 × 24; crop and resize"):
         painter.edit(Image.new("RGB", (30, 24)), "a cat", region=(0, 0, 8, 8))
     with pytest.raises(PictureError, match="no such file"):
         painter.edit(tmp_path / "none.png", "a cat", region=(0, 0, 8, 8))
@@ -318,6 +354,11 @@ def test_without_clip(larger_painter: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"expected a CLIP \(clip/\) to rank 5 candidates, found none"):
         lone.generate("a red cube", candidates=5)
     assert lone.generate("a red cube", candidates=5, rank="likelihood")[0].score < 0
+    for rank in ("clip", {"clip": 1.0, "likelihood": 0.1}):  # asked for, so it is not left out in silence
+        with pytest.raises(ModelError, match=r"expected a CLIP \(clip/\) to rank candidates, found none; give one"):
+            lone.generate("a red cube", rank=rank)
+        with pytest.raises(ModelError, match="expected a CLIP"):
+            lone.edit(Image.new("RGB", (24, 24)), "a red cube", region=(0, 0, 8, 8), rank=rank)
     ranked = limner.load_painter(larger_painter, clip=larger_painter / "clip")
     assert ranked.generate("a red cube", candidates=2)[0].score is not None
 

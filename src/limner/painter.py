@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -69,15 +69,15 @@ class Painter:
         count: int = 1,
         candidates: int | None = None,
         seed: int = 0,
-        rank: Rank = "clip",
+        rank: Rank | None = None,
         cut: bool = False,
         quiet: bool = True,
         **sampling: Unpack[SamplingOptions],
     ) -> list[Drawn]:
         """Draw ``candidates`` pictures of ``caption`` and give the ``count`` best, best first.
 
-        ``candidates`` None: 16, or as many as ``count`` where nothing can rank them. Raises InputError, ModelError
-        (ranking asked for, no CLIP there).
+        ``candidates`` None: 16, or as many as ``count`` where nothing can rank them; ``rank`` None: by CLIP, where
+        there is one. Raises InputError, ModelError (ranking asked for, no CLIP there).
         """
         drafts = self.drafts(caption, count=count, candidates=candidates, seed=seed, rank=rank, cut=cut, **sampling)
         begun, before = time.monotonic(), 0
@@ -94,7 +94,7 @@ class Painter:
         count: int = 1,
         candidates: int | None = None,
         seed: int = 0,
-        rank: Rank = "clip",
+        rank: Rank | None = None,
         cut: bool = False,
         **sampling: Unpack[SamplingOptions],
     ) -> Drafts[Drawn]:
@@ -191,7 +191,7 @@ class Painter:
         particles: int = 16,
         sweeps: int = 0,
         seam: int | None = None,
-        rank: Rank = "clip",
+        rank: Rank | None = None,
         cut: bool = False,
         watch: Watch | None = None,
         **sampling: Unpack[SamplingOptions],
@@ -205,7 +205,7 @@ class Painter:
         ModelError.
         """
         studio = self.studio
-        before = studio.pixels(image, "edit")
+        before = studio.pixels(image, exact=True)
         wanted = pixel_mask((self.resolution, self.resolution), studio.cell, region=region, mask=mask)
         seam = studio.cell // 2 if seam is None else check_count("seam", seam, low=0)
         settings, effort = studio.settings(sampling), Effort(particles, sweeps)
@@ -247,11 +247,13 @@ class Painter:
         sweeps: int = 0,
         cut: bool = False,
         watch: Watch | None = None,
+        each: Callable[[Drawn], None] | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> list[Drawn]:
         """``count`` pictures like ``image``: in each, another rectangle of ``strength`` of the cells is drawn anew.
 
-        ``watch`` sees them grow. A picture of another size is cropped and resized. Raises InputError, PictureError.
+        ``watch`` sees them grow, ``each`` gets one as soon as it is finished. A picture of another size is cropped and
+        resized. Raises InputError, PictureError.
         """
         check_count("count", count)
         check_number("strength", strength, low=0.0, high=1.0)
@@ -267,6 +269,8 @@ class Painter:
             wanted[top:bottom, left:right] = True
             job = Retouch(before, wanted, caption, seed, settings, effort, cell // 2, None, cut)
             drawn += self._retouched(job, [number], 1, facts | {"region": [left, top, right, bottom]}, watch)
+            if each is not None:
+                each(drawn[-1])
         return drawn
 
     # Likelihood

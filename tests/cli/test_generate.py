@@ -148,6 +148,105 @@ def test_editing_verbs(limner: Answer, tmp_path: Path) -> None:
     assert limner("edit", big, "a cat", "--region", "0,0,8,8", "--fit", "--out", tmp_path / "f", "--json")
 
 
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "s.png")
+    return tmp_path / "s.png"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--region=-8,0,8,8",), "region: expected corners within the picture of 16 × 16 pixels, got (-8, 0, 8, 8); "),
+        (("--region", "0,0,17,8"), "region: expected corners within the picture of 16 × 16 pixels, got"),
+        (("--region", "8,8,8,16"), "left < right and top < bottom, got (8, 8, 8, 16), which is empty; "),
+        (("--region", "0,0,7,16"), "region: expected at least one cell of 8 × 8 pixels, got 7 × 16; "),
+        (("--region", "0,0,8"), "region: expected four whole numbers"),
+        (("--mask", "small.png"), "mask: expected the picture's size, 16 × 16, got 8 × 8; "),
+        (("--mask", "black.png"), "mask: expected something to redraw (not black), got a mask that is all black; "),
+        (("--mask", "dot.png"), "mask: expected at least one cell of 8 × 8 pixels to redraw, got 1 pixels; "),
+        (("--mask", "text.png"), "text.png: expected a picture"), (("--mask", "no.png"), "no such file"),
+        ((), "edit: expected either a region or a mask, got neither; "),
+        (("--mask", "dot.png", "--region", "0,0,8,8"), "edit: expected either a region or a mask, got both; "),
+        (("--region", "0,0,8,8", "--rank", "beauty"), "rank: expected clip, likelihood, or weights of both, got 'b"),
+    ],
+)  # fmt: skip
+def test_regions_and_masks_that_are_wrong(
+    limner: Answer, source: Path, words: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
+    for name, size in {"small": 8, "black": 16, "dot": 16}.items():
+        mask = Image.new("L", (size, size), 255 if name == "small" else 0)
+        if name == "dot":
+            mask.putpixel((3, 3), 255)
+        mask.save(tmp_path / f"{name}.png")
+    (tmp_path / "text.png").write_text("no picture")
+    named = [str(tmp_path / word) if word.endswith(".png") else word for word in words]
+    assert line in limner("edit", source, "a cat", *named, "--out", tmp_path / "out", code=1)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["edit", "complete", "variations"])
+def test_settings_that_are_wrong_in_every_editing_verb(limner: Answer, source: Path, verb: str, tmp_path: Path) -> None:
+    words = (verb, source) + (("a cat", "--region", "0,0,8,8") if verb == "edit" else ())
+    wrong = [
+        ("--temperature", "nan"), ("--temperature", "-1"), ("--guidance", "nan"), ("--guidance", "-1"),
+        ("--top-p", "nan"), ("--top-p", "0"), ("--top-k", "0"), ("--seed", "-1"), ("--count", "0"),
+    ]  # fmt: skip
+    for flag, value in wrong:
+        line = limner(*words, f"{flag}={value}", "--out", tmp_path / "out", code=1)
+        assert line.startswith(f"limner: {flag[2:].replace('-', '_')}: expected ")
+        assert ", got " in line
+    long = (verb, source, "cube " * 120, *words[3:])
+    assert "expected at most 96 tokens, got" in limner(*long, "--out", tmp_path / "out", code=1)
+    if verb != "variations":
+        line = limner(*words, "--count", 5, "--candidates", 4, "--out", tmp_path / "out", code=1)
+        assert "count: expected at most as many pictures as candidates (4), got 5; draw more" in line
+        small = tmp_path / "small.png"
+        Image.new("RGB", (9, 8)).save(small)
+        line = limner(verb, small, *(words[2:] or ("a cat",)), "--out", tmp_path / "out", code=1)
+        assert "picture: expected 16 × 16 pixels, got 9 × 8; crop and resize it first (painter.fit, --fit)" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_ranking_without_a_clip(
+    capsys: pytest.CaptureFixture[str], tiny_painter: Path, source: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for part in ("dvae", "dalle"):
+        (bare / part).symlink_to(tiny_painter / part)
+    limner, out = Answer(capsys, bare), tmp_path / "out"
+    edit = ("edit", source, "a cat", "--region", "0,0,8,8")
+    for words in (("generate", "a cat"), edit, ("complete", source, "a cat")):
+        for asked in (("--candidates", 8), ("--rank", "clip"), ("--rank", "clip=1,likelihood=0.1")):
+            line = limner(*words, *asked, "--out", out, code=1)
+            assert "model bare: expected a CLIP (clip/) to rank" in line
+            assert "found none; give one (clip=), rank by likelihood, or draw as many" in line
+    assert not out.exists()
+    assert limner("generate", "a cat", "--count", 2, "--out", out, "--json")[0]["score"] is None
+    assert limner("generate", "a cat", "--rank", "likelihood", "--count", 1, "--out", out, "--json")[0]["score"] < 0
+
+
+def test_interrupting_variations_keeps_the_finished_ones(
+    limner: Answer, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import limner.painter as room
+
+    done: list[int] = []
+    retouch = room.retouch
+
+    def interrupted(*given: Any) -> Any:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return retouch(*given)
+
+    monkeypatch.setattr(room, "retouch", interrupted)
+    rows = limner("variations", source, "--count", 9, "--out", tmp_path / "out", "--json", code=130)
+    assert [row["index"] for row in rows] == [0, 1]
+    assert all(Path(row["path"]).is_file() for row in rows)
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

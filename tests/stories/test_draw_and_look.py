@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,3 +69,24 @@ def test_bad_requests_leave_nothing(refused: Callable[..., str], tiny_painter: P
     assert "known:" in refused("generate", "a cube", "--model", "nothing")
     assert "at most 96 tokens" in refused("generate", "cube " * 99, "--model", tiny_painter)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_control_c_keeps_what_is_finished(tiny_painter: Path, tmp_path: Path) -> None:
+    captions = [f"a red cube {number}" for number in range(2000)]
+    command = [sys.executable, "-m", "limner", "generate", *captions, "--count", "1", "--candidates", "64"]
+    process = subprocess.Popen(
+        [*command, "--model", str(tiny_painter), "--out", "out", "--json"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("out/*.png"))) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert err == "limner: interrupted\n"
+    rows = json.loads(out)["pictures"]
+    assert 3 <= len(rows) < 2000
+    assert {row["path"] for row in rows} == {str(path.relative_to(tmp_path)) for path in tmp_path.glob("out/*")}
+    assert all(read_facts(tmp_path / row["path"])["caption"] == row["caption"] for row in rows)

@@ -44,7 +44,7 @@ def complete(
     top_k: TopK = None,
     top_p: TopP = None,
     guidance: Guidance = None,
-    rank: Rank = "clip",
+    rank: Rank = None,
     cut: Cut = False,
     engine: Engine = "auto",
     precision: Precision = "auto",

@@ -23,7 +23,10 @@ Guidance = Annotated[
     typer.Option(help="1 is none; more follows the caption closer, at twice the work."),
 ]
 Candidates = Annotated[Optional[int], typer.Option(help="Pictures drawn, of which the best are kept.")]  # noqa: UP045
-Rank = Annotated[str, typer.Option(help="clip, likelihood, or weights of both: clip=1,likelihood=0.1.")]
+Rank = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="clip (if not given), likelihood, or weights of both: clip=1,likelihood=0.1."),
+]
 Cut = Annotated[bool, typer.Option("--cut", help="Shorten a caption that is too long, instead of refusing it.")]
 Engine = Annotated[str, typer.Option(help="What runs the token step: torch, openvino, or auto.")]
 Precision = Annotated[str, typer.Option(help="Of the token step: float32, bf16, int8, or auto.")]
@@ -37,8 +40,10 @@ MaybeModel = Annotated[
 DrawnOut = Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")]
 
 
-def parse_rank(text: str) -> str | dict[str, float]:
-    """``clip``, or ``clip=1,likelihood=0.1`` as weights. Raises InputError."""
+def parse_rank(text: str | None) -> str | dict[str, float] | None:
+    """``clip``, or ``clip=1,likelihood=0.1`` as weights; None stays. Raises InputError."""
+    if text is None:
+        return None
     if "=" not in text:
         return text.strip()
     weights = {}

@@ -54,7 +54,7 @@ def edit(
     top_k: TopK = None,
     top_p: TopP = None,
     guidance: Guidance = None,
-    rank: Rank = "clip",
+    rank: Rank = None,
     cut: Cut = False,
     engine: Engine = "auto",
     precision: Precision = "auto",

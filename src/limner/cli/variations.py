@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,14 +46,22 @@ def variations(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Draw variations of a picture: in each, another part of it is drawn anew, with the rest in view."""
+    """Draw variations of a picture: in each, another part of it is drawn anew, with the rest in view.
+
+    An interrupted run keeps what is finished.
+    """
     from limner.painter import load_painter
     from limner.pictures.load import load_picture
 
     picture = load_picture(image)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    drawn = painter.variations(
-        picture, caption, count=count, strength=strength, seed=seed, particles=particles, sweeps=sweeps, cut=cut,
-        **sampling(temperature, top_k, top_p, guidance),
-    )  # fmt: skip
-    answer(save_all(drawn, out), json)
+    rows: list[dict[str, Any]] = []
+    try:
+        painter.variations(
+            picture, caption, count=count, strength=strength, seed=seed, particles=particles, sweeps=sweeps, cut=cut,
+            each=lambda drawn: rows.extend(save_all([drawn], out)), **sampling(temperature, top_k, top_p, guidance),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        answer(rows, json)
+        raise
+    answer(rows, json)

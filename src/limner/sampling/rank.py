@@ -33,10 +33,11 @@ class Ranking:
         """``"clip"``, ``"likelihood"`` or weights such as ``{"clip": 1, "likelihood": 0.1}``. Raises InputError."""
         if isinstance(rank, Ranking):
             return rank
+        asked = rank
         if isinstance(rank, str):
             rank = {rank: 1.0}
         if not isinstance(rank, Mapping) or not rank or not set(rank) <= {"clip", "likelihood"}:
-            raise InputError(f"rank: expected clip, likelihood, or weights of both, got {rank!r}")
+            raise InputError(f"rank: expected clip, likelihood, or weights of both, got {asked!r}")
         weights = {name: check_number(f"rank weight of {name}", weight, low=0.0) for name, weight in rank.items()}
         if not any(weights.values()):
             raise InputError("rank: expected a weight above 0, got none")

@@ -21,7 +21,8 @@ def pixel_mask(
     outside the picture, empty, or smaller than one cell of ``cell`` × ``cell`` pixels, a mask of another size.
     """
     if (region is None) == (mask is None):
-        raise InputError("edit: expected either a region or a mask, got " + ("neither" if mask is None else "both"))
+        got = "neither" if mask is None else "both"
+        raise InputError(f"edit: expected either a region or a mask, got {got}; give one of them")
     width, height = size
     if region is None:
         return _checked_mask(mask, size, cell)
@@ -33,13 +34,17 @@ def pixel_mask(
     left, top, right, bottom = region
     shown = f"({left}, {top}, {right}, {bottom})"
     if not (left >= 0 and top >= 0 and right <= width and bottom <= height):
-        raise InputError(expected("region", f"corners within the picture of {width} × {height} pixels", shown))
-    if left >= right or top >= bottom:
-        raise InputError(expected("region", "left < right and top < bottom", f"{shown}, which is empty"))
-    if right - left < cell or bottom - top < cell:
         raise InputError(
-            expected("region", f"at least one cell of {cell} × {cell} pixels", f"{right - left} × {bottom - top}")
+            expected("region", f"corners within the picture of {width} × {height} pixels", shown, "move it inside")
         )
+    if left >= right or top >= bottom:
+        got = f"{shown}, which is empty"
+        raise InputError(
+            expected("region", "left < right and top < bottom", got, "right and bottom are the first pixels that stay")
+        )
+    if right - left < cell or bottom - top < cell:
+        got = f"{right - left} × {bottom - top}"
+        raise InputError(expected("region", f"at least one cell of {cell} × {cell} pixels", got, "make it larger"))
     wanted = np.zeros((height, width), dtype=bool)
     wanted[top:bottom, left:right] = True
     return wanted
@@ -53,13 +58,18 @@ def _checked_mask(mask: Any, size: tuple[int, int], cell: int) -> np.ndarray:
         mask = mask.any(axis=2)
     if mask.ndim != 2 or mask.shape != (size[1], size[0]):
         got = " × ".join(map(str, mask.shape[1::-1])) if mask.ndim >= 2 else f"{mask.ndim} axes"
-        raise InputError(expected("mask", f"the picture's size, {size[0]} × {size[1]}", got))
+        raise InputError(
+            expected("mask", f"the picture's size, {size[0]} × {size[1]}", got, "resize it, or give a region")
+        )
     wanted = np.asarray(mask, dtype=bool)
     if not wanted.any():
-        raise InputError("mask: expected something to redraw (not black), got a mask that is all black")
-    if wanted.sum() < cell * cell:
         raise InputError(
-            expected("mask", f"at least one cell of {cell} × {cell} pixels to redraw", f"{int(wanted.sum())} pixels")
+            "mask: expected something to redraw (not black), got a mask that is all black; paint white what changes"
+        )
+    if wanted.sum() < cell * cell:
+        got = f"{int(wanted.sum())} pixels"
+        raise InputError(
+            expected("mask", f"at least one cell of {cell} × {cell} pixels to redraw", got, "paint more of it white")
         )
     return wanted
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from limner.errors import InputError
+from limner.errors import InputError, expected
 
 MAX_SEED = 2**64 - 1
 
@@ -29,12 +29,12 @@ class SamplingSettings:
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("temperature", self.temperature, low=0.0)
-        check_number("guidance", self.guidance, low=0.0)
+        check_number("temperature", self.temperature, low=0.0, todo="1 draws by the model's own chances")
+        check_number("guidance", self.guidance, low=0.0, todo="1 is none")
         if self.top_k is not None:
             check_count("top_k", self.top_k)
         if self.top_p is not None:
-            check_number("top_p", self.top_p, low=0.0, high=1.0)
+            check_number("top_p", self.top_p, low=0.0, high=1.0, todo="1 keeps every token")
             if self.top_p == 0:
                 raise InputError("top_p: expected a number above 0 and up to 1, got 0; use top_k=1 for the likeliest")
 
@@ -48,13 +48,12 @@ class SamplingOptions(TypedDict, total=False):
     guidance: float | None
 
 
-def check_number(name: str, value: Any, *, low: float, high: float = math.inf) -> float:
+def check_number(name: str, value: Any, *, low: float, high: float = math.inf, todo: str = "") -> float:
     """``value`` as a float in [``low``, ``high``]. Raises InputError, for NaN, infinities and other types too."""
     bounds = f"a number from {low:g} to {high:g}" if math.isfinite(high) else f"a finite number of {low:g} or more"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name}: expected {bounds}, got {value!r}")
-    if not low <= value <= high:
-        raise InputError(f"{name}: expected {bounds}, got {value!r}")
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not math.isfinite(value) or not low <= value <= high:
+        raise InputError(expected(name, bounds, repr(value), todo))
     return float(value)
 
 

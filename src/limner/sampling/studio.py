@@ -79,7 +79,10 @@ class Studio:
         return SamplingSettings(**(table | given))  # type: ignore[arg-type]
 
     def ids(self, captions: Sequence[str], cut: bool) -> torch.Tensor:
-        """Rows int64 (B, L) of captions. Raises InputError: one that is too long, unless ``cut``."""
+        """Rows int64 (B, L) of captions. Raises InputError: one that is no text, or too long, unless ``cut``."""
+        for caption in captions:
+            if not isinstance(caption, str):
+                raise InputError(expected("caption", "text", type(caption).__name__))
         return torch.from_numpy(self.tokenizer.row(list(captions), self.config.text_length, cut=cut))
 
     def contexts(self, caption: str, settings: SamplingSettings, *, cut: bool) -> tuple[Context, Context | None]:
@@ -90,23 +93,24 @@ class Studio:
     # Ranking
 
     def ranking(
-        self, rank: str | Mapping[str, float] | Ranking, caption: str, count: int, candidates: int | None
+        self, rank: str | Mapping[str, float] | Ranking | None, caption: str, count: int, candidates: int | None
     ) -> Ranking | None:
         """How candidates are ranked; None where they are not: no caption, or no CLIP and nothing to choose.
 
-        Raises InputError, and ModelError where a CLIP is needed and there is none.
+        ``rank`` None: by CLIP. Raises InputError, and ModelError where a CLIP is asked for or needed and there is none.
         """
         if not isinstance(caption, str):
             raise InputError(expected("caption", "text", type(caption).__name__))
-        ranking = Ranking.of(rank)
+        ranking = Ranking.of("clip" if rank is None else rank)
         if ranking.clip and not caption.strip():
             return Ranking(0.0, ranking.likelihood) if ranking.likelihood else None
         if not ranking.clip or self.clip is not None:
             return ranking
-        if candidates is not None and candidates > count:
+        if rank is not None or (candidates is not None and candidates > count):
+            what = f"{candidates} candidates" if candidates is not None else "candidates"
             raise ModelError(
-                f"model {self.name}: expected a CLIP (clip/) to rank {candidates} candidates, found none; give one "
-                "(clip=), rank by likelihood, or draw as many candidates as pictures"
+                f"model {self.name}: expected a CLIP (clip/) to rank {what}, found none; give one (clip=), rank by "
+                "likelihood, or draw as many candidates as pictures"
             )
         return None
 
@@ -118,16 +122,16 @@ class Studio:
 
     # Codes and pixels
 
-    def pixels(self, image: Source, verb: str | None = None) -> np.ndarray:
-        """uint8 (H, W, 3) at the dVAE's resolution; ``verb`` refuses other sizes, without it they are cropped, resized.
+    def pixels(self, image: Source, *, exact: bool = False) -> np.ndarray:
+        """uint8 (H, W, 3) at the dVAE's resolution; ``exact`` refuses other sizes, else they are cropped and resized.
 
         Raises PictureError, InputError.
         """
         picture, side = load_picture(image), self.resolution
         if picture.size != (side, side):
-            if verb is not None:
+            if exact:
                 raise InputError(
-                    f"{verb}: expected a picture of {side} × {side} pixels, got {picture.width} × {picture.height}; "
+                    f"picture: expected {side} × {side} pixels, got {picture.width} × {picture.height}; "
                     "crop and resize it first (painter.fit, --fit)"
                 )
             picture = centre_crop(picture, side)

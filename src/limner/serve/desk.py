@@ -105,7 +105,7 @@ class Desk:
         """Partial pictures, pings, and last the best pictures. Raises Busy, Stopping, InputError, ModelError."""
         painter, engine = self._painter(), self.engine
         assert engine is not None
-        ranking = painter.studio.ranking("clip", sketch.prompt, sketch.count, sketch.candidates)
+        ranking = painter.studio.ranking(None, sketch.prompt, sketch.count, sketch.candidates)
         loop, events = asyncio.get_running_loop(), asyncio.Queue[tuple[str, int, Any, int]]()
         newest: dict[int, int] = {}
 

@@ -2,6 +2,7 @@
 
     python benchmarks/sampling.py                 # all cores; --threads 1 for one
     python benchmarks/sampling.py --quality       # nats per token in each precision, shipped painter
+    python benchmarks/sampling.py --stream        # only what streaming costs, shipped painter
 
 The model has 8 layers, width 384, 6 heads, 64 caption and 256 image tokens, vocabularies of 8,192 and 2,048 and the
 paper's patterns; the peer is transformers' GPT-2 of the same sizes with full attention, ``generate`` with sampling.
@@ -247,7 +248,46 @@ def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> 
         for key, side in KEYS.items()
         if side in rates and (PEER, side[1]) in rates
     }
-    print(json.dumps({"threads": threads, "rounds": rounds} | found))
+    command = [sys.executable, __file__, "--stream", "--threads", str(threads), "--rounds", str(rounds)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    print(told[-2])
+    print(json.dumps({"threads": threads, "rounds": rounds} | found | json.loads(told[-1])))
+
+
+def streaming(rounds: int, threads: int) -> None:
+    """Seconds of ``painter.stream`` and ``painter.generate`` for the same pictures, in turn, with the shipped painter.
+
+    Without its CLIP: a stream ranks nothing, so nothing may be ranked in the other half either.
+    """
+    import numpy as np
+
+    from limner.models.modelfolder import find_model
+    from limner.painter import load_painter
+
+    folder = find_model("storybook")
+    painter = load_painter(dvae=folder / "dvae", dalle=folder / "dalle", threads=threads)
+    captions = ["a red cube", "a cat wearing a red hat", "two blue balls", "a green cup left of a yellow house"]
+    seconds: dict[str, list[float]] = {"stream": [], "generate": []}
+    shown = []
+    for turn in range(4 * rounds + 1):
+        caption = captions[turn % len(captions)]
+        begun = time.perf_counter()
+        *early, last = painter.stream(caption, seed=turn)
+        streamed = time.perf_counter() - begun
+        begun = time.perf_counter()
+        whole = painter.generate(caption, seed=turn, candidates=1)[0]
+        generated = time.perf_counter() - begun
+        assert last.drawn is not None
+        assert np.array_equal(last.drawn.tokens, whole.tokens)
+        if turn:
+            seconds["stream"].append(streamed)
+            seconds["generate"].append(generated)
+            shown.append(len(early))
+    stream, generate = (statistics.median(seconds[name]) for name in ("stream", "generate"))
+    print(
+        f"stream {stream:.3f} s, generate {generate:.3f} s a picture; {statistics.mean(shown):.1f} partial pictures shown"
+    )
+    print(json.dumps({"stream": round(stream / generate, 3)}))
 
 
 def quality(count: int, threads: int) -> None:
@@ -305,10 +345,13 @@ def main() -> None:
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--stream", action="store_true")
     parser.add_argument("--scenes", type=int, default=256)
     asked = parser.parse_args()
     if asked.side:
         serve_side(asked.side, asked.threads)
+    elif asked.stream:
+        streaming(asked.rounds, asked.threads)
     elif asked.quality:
         quality(asked.scenes, asked.threads)
     else:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from limner.cli.common import DEFAULT_MODEL, Device, Json, Model, Quiet, Seed, Threads, emit, say, table
+from limner.cli.drawing import Engine, Precision
 
 MaybeModel = Annotated[
     Optional[str],  # noqa: UP045 - typer on Python 3.11
@@ -50,6 +51,8 @@ def composition(
     ] = False,
     scenes: Annotated[int, typer.Option(help="Drawn scenes of each family for --calibrate.")] = 300,
     out: MaybeOut = None,
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     device: Device = "auto",
     json: Json = False,
@@ -87,7 +90,7 @@ def composition(
     judge = Judge.load()
     name = model or DEFAULT_MODEL
     say(f"loading {name} …")
-    painter: Any = load_painter(name, device=device)
+    painter: Any = load_painter(name, device=device, engine=engine, precision=precision)
     report, outcomes = evaluate_composition(
         painter,
         judge,
@@ -96,6 +99,7 @@ def composition(
         model=name,
         prompts=read,
         sampling=sampling,
+        step={"engine": painter.studio.engine, "precision": painter.studio.precision},
         reconstruct=_reconstruct(name),
         quiet=quiet,
     )

@@ -60,10 +60,12 @@ def evaluate_composition(
     model: str,
     prompts: Sequence[Prompt] | None = None,
     sampling: Mapping[str, Any] | None = None,
+    step: Mapping[str, str] | None = None,
     reconstruct: Callable[[np.ndarray], np.ndarray] | None = None,
     quiet: bool = False,
 ) -> tuple[dict[str, Any], list[Outcome]]:
-    """The report (without pictures) and all outcomes. ``prompts`` that were read take the place of the tasks' own.
+    """The report (without pictures) and all outcomes. ``prompts`` that were read take the place of the tasks' own;
+    ``step`` tells what the painter's token step runs through.
 
     Accuracies are of the ``count`` pictures that the painter keeps of ``candidates``; "single_draw" is of all of them.
     """
@@ -92,6 +94,7 @@ def evaluate_composition(
             "languages": list(settings.languages),
             "parts": list(outcomes),
             "sampling": dict(sampling or {}),
+            "step": dict(step or {}),
         },
         **summary(main, settings.seed),
         "parts": {part: summary(group, settings.seed) for part, group in outcomes.items()},

@@ -4,6 +4,10 @@
     python benchmarks/sampling.py --quality       # nats per token in each precision, shipped painter
     python benchmarks/sampling.py --stream        # only what streaming costs, shipped painter
 
+onnxruntime's sides (``onnxruntime_step.py``) are the token step's own graph in the engine that limner does not use;
+"same bits from n rows on" tells how many rows a batch must have for a picture not to depend on its batch: limner's own
+sides compute that many, onnxruntime's don't.
+
 The model has 8 layers, width 384, 6 heads, 64 caption and 256 image tokens, vocabularies of 8,192 and 2,048 and the
 paper's patterns; the peer is transformers' GPT-2 of the same sizes with full attention, ``generate`` with sampling.
 Both read 64 tokens and draw 256, weights are random. Every side is a process of its own; they take turns, one at a
@@ -29,12 +33,15 @@ PEER = "transformers gpt2"
 SIDES = (
     PEER, "ctranslate2 int8", "torch float32", "torch bf16", "torch int8",
     "openvino float32", "openvino bf16", "openvino int8",
+    "onnxruntime float32", "onnxruntime int8", "onnxruntime 8bit",
 )  # fmt: skip
 KEYS = {
     f"b{batch}_{key}": (side, batch)
     for key, side in {
         "torch": "torch int8", "torch_bf16": "torch bf16", "torch_float32": "torch float32", "engine": "openvino bf16",
         "engine_float32": "openvino float32", "int8": "openvino int8", "ctranslate2_int8": "ctranslate2 int8",
+        "onnxruntime": "onnxruntime float32", "onnxruntime_int8": "onnxruntime int8",
+        "onnxruntime_8bit": "onnxruntime 8bit",
     }.items()
     for batch in (1, 4, 32)
 }  # fmt: skip
@@ -118,6 +125,13 @@ def make_step(model, name: str, threads: int):  # type: ignore[no-untyped-def]
     engine, precision = name.split()
     if engine == "torch":
         return TokenStep(model, PRECISIONS[precision])
+    if engine == "onnxruntime":
+        from onnxruntime_step import ONNXRuntimeStep
+
+        step = EngineStep(model, ONNXRuntimeStep(model, precision, threads=threads))
+        # As fast as it can be: whether a picture then depends on its batch is told by what it would need.
+        step.needs, step.least = step.least, 1
+        return step
     return EngineStep(model, OpenVINOStep(model, precision, threads=threads))
 
 
@@ -134,6 +148,7 @@ def limner(name: str, threads: int) -> Draw:
         drawn = draw_codes(step, [Candidate(context, 0, number) for number in range(batch)], settings)
         assert drawn.codes.shape == (batch, TOKENS)
 
+    draw.needs = getattr(step, "needs", step.least)  # type: ignore[attr-defined]
     return draw
 
 
@@ -148,7 +163,7 @@ def serve_side(name: str, threads: int) -> None:
     except ImportError as error:
         print(f"missing {error.name}", flush=True)
         return
-    print("ready", flush=True)
+    print(f"ready {getattr(draw, 'needs', 1)}", flush=True)
     for line in sys.stdin:
         begun = time.perf_counter()
         draw(int(line))
@@ -208,7 +223,7 @@ def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> 
     sides = []
     for name in names:
         side = Side(name, threads)
-        if side.answer == "ready":
+        if side.answer.startswith("ready"):
             sides.append(side)
         else:
             print(f"{name}: left out, {side.answer}")
@@ -235,7 +250,8 @@ def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> 
             rate = rates[side.name, batch]
             ratio = f" ({rate / rates[PEER, batch]:.1f} ×)" if (PEER, batch) in rates else ""
             cells.append(f"{f'{rate:,.0f}{ratio}':>22}")
-        print(f"{side.name:<20}" + "".join(cells))
+        needs = int(side.answer.split()[1])
+        print(f"{side.name:<20}" + "".join(cells) + (f"   same bits from {needs} rows on" if needs > 1 else ""))
     for precision, size in (("float32", 4), ("bf16", 2), ("int8", 1)):
         if (f"openvino {precision}", 1) in rates:
             share = rates[f"openvino {precision}", 1] * weights * size / bandwidth
@@ -284,9 +300,8 @@ def streaming(rounds: int, threads: int) -> None:
             seconds["generate"].append(generated)
             shown.append(len(early))
     stream, generate = (statistics.median(seconds[name]) for name in ("stream", "generate"))
-    print(
-        f"stream {stream:.3f} s, generate {generate:.3f} s a picture; {statistics.mean(shown):.1f} partial pictures shown"
-    )
+    often = statistics.mean(shown)
+    print(f"stream {stream:.3f} s, generate {generate:.3f} s a picture; {often:.1f} partial pictures shown")
     print(json.dumps({"stream": round(stream / generate, 3)}))
 
 
@@ -313,9 +328,11 @@ def quality(count: int, threads: int) -> None:
             step = make_step(painter.studio.model, name, threads)
         except ImportError:
             continue
+        at_once = 1 if name.startswith("onnxruntime") else 32  # its graph reads one caption
         found = []
-        for start in range(0, count, 32):
-            rows, contexts = codes[start : start + 32], [step.read(row) for row in ids[start : start + 32]]
+        for start in range(0, count, at_once):
+            end = start + at_once
+            rows, contexts = codes[start:end], [step.read(row) for row in ids[start:end]]
             state, logits = step.begin([(c, 1) for c in contexts]), torch.stack([c.logits for c in contexts])
             parts = []
             for i in range(rows.shape[1]):

@@ -2,7 +2,9 @@
 
     python benchmarks/sampling.py                 # all cores; --threads 1 for one
     python benchmarks/sampling.py --quality       # nats per token in each precision, shipped painter
+    python benchmarks/sampling.py --steps         # engines' steps alone, in turn, on one thread
     python benchmarks/sampling.py --stream        # only what streaming costs, shipped painter
+    python benchmarks/sampling.py --cold          # seconds until a step is compiled, without and with the cache on disk
 
 onnxruntime's sides (``onnxruntime_step.py``) are the token step's own graph in the engine that limner does not use;
 "same bits from n rows on" tells how many rows a batch must have for a picture not to depend on its batch: limner's own
@@ -103,7 +105,7 @@ def ctranslate2_int8(threads: int) -> Draw:
     return draw
 
 
-def limner_step(name: str, threads: int):  # type: ignore[no-untyped-def]
+def limner_model():  # type: ignore[no-untyped-def]
     import torch
 
     from limner.models.dalle import DALLE, DALLEConfig
@@ -113,7 +115,7 @@ def limner_step(name: str, threads: int):  # type: ignore[no-untyped-def]
         text_vocabulary=TEXT_VOCABULARY, text_length=TEXT, image_vocabulary=IMAGE_VOCABULARY, rows=GRID, columns=GRID,
         width=WIDTH, layers=LAYERS, heads=HEADS,
     )  # fmt: skip
-    return make_step(DALLE(config).eval(), name, threads)
+    return DALLE(config).eval()
 
 
 def make_step(model, name: str, threads: int):  # type: ignore[no-untyped-def]
@@ -141,7 +143,7 @@ def limner(name: str, threads: int) -> Draw:
     from limner.sampling.generate import Candidate, draw_codes
     from limner.sampling.settings import SamplingSettings
 
-    step, settings = limner_step(name, threads), SamplingSettings()
+    step, settings = make_step(limner_model(), name, threads), SamplingSettings()
 
     def draw(batch: int) -> None:
         context = step.read(torch.randint(0, TEXT_VOCABULARY, (TEXT,)))
@@ -270,6 +272,66 @@ def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> 
     print(json.dumps({"threads": threads, "rounds": rounds} | found | json.loads(told[-1])))
 
 
+def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
+    """Rows/s of 16 steps in a row, without choosing tokens: engines in turn in this process, one thread each."""
+    import torch
+
+    torch.set_num_threads(1)
+    model = limner_model()
+    steps = {name: make_step(model, name, 1) for name in names}
+    context = next(iter(steps.values())).read(torch.randint(0, TEXT_VOCABULARY, (TEXT,)))
+    found: dict[str, dict[str, float]] = {name: {} for name in names}
+    for batch in batches:
+        seconds: dict[str, list[float]] = {name: [] for name in names}
+        tokens = torch.randint(0, IMAGE_VOCABULARY, (GRID, batch))
+        for turn in range(rounds + 1):
+            for name, step in steps.items():
+                state = step.begin([(context, batch)])
+                step.advance(state, tokens[0], 0)
+                begun = time.perf_counter()
+                for position in range(1, GRID):
+                    step.advance(state, tokens[position], position)
+                if turn:
+                    seconds[name].append(time.perf_counter() - begun)
+        for name, taken in seconds.items():
+            found[name][f"b{batch}"] = round(batch * (GRID - 1) / statistics.median(taken))
+    for name, rates in found.items():
+        needs = getattr(steps[name], "needs", steps[name].least)
+        print(f"{name:<20}" + "".join(f"{rate:>10,}" for rate in rates.values()) + f"   same bits from {needs} rows on")
+    print(json.dumps({"steps": found}))
+
+
+def cold(rounds: int, threads: int) -> None:
+    """Seconds until OpenVINO's graph of the step stands, in fresh processes: built and compiled, or read from disk."""
+    code = f"""
+import sys, time, pathlib, torch
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sampling
+from limner.engines.openvino_step import OpenVINOStep
+torch.set_num_threads({threads})
+where = dict(fingerprint="x", cache=pathlib.Path(sys.argv[2])) if len(sys.argv) > 2 else dict()
+step = OpenVINOStep(sampling.limner_model(), sys.argv[1], threads={threads}, **where)
+begun = time.perf_counter()
+step.compiled(alone=True)
+print(time.perf_counter() - begun)
+"""
+    found = {}
+    for precision in ("float32", "int8"):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds: dict[str, list[float]] = {"compiled": [], "read": []}
+            for turn in range(rounds + 1):
+                for name, where in {"compiled": [], "read": [folder]}.items():
+                    command = [sys.executable, "-c", code, precision, *where]
+                    answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+                    if turn:
+                        seconds[name].append(float(answer))
+        found[precision] = {name: round(statistics.median(taken), 3) for name, taken in seconds.items()}
+        print(
+            f"openvino {precision}: compiled in {found[precision]['compiled']} s, read in {found[precision]['read']} s"
+        )
+    print(json.dumps({"cold": found}))
+
+
 def streaming(rounds: int, threads: int) -> None:
     """Seconds of ``painter.stream`` and ``painter.generate`` for the same pictures, in turn, with the shipped painter.
 
@@ -362,11 +424,18 @@ def main() -> None:
     parser.add_argument("--sides", default=",".join(SIDES))
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--steps", action="store_true")
+    parser.add_argument("--cold", action="store_true")
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--scenes", type=int, default=256)
     asked = parser.parse_args()
     if asked.side:
         serve_side(asked.side, asked.threads)
+    elif asked.steps:
+        names = [name for name in asked.sides.split(",") if name in SIDES[2:]]
+        steps_alone(asked.rounds, [int(b) for b in asked.batches.split(",")], names)
+    elif asked.cold:
+        cold(asked.rounds, asked.threads)
     elif asked.stream:
         streaming(asked.rounds, asked.threads)
     elif asked.quality:

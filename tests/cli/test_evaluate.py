@@ -39,6 +39,9 @@ def test_composition_writes_reports_that_compare_reads(capsys: Captured, tiny_pa
     assert report == json.loads((tmp_path / "b" / "report.json").read_text(encoding="utf-8"))
     assert report["overall"] == 0.0 and set(report["tasks"]) == {"colours", "two"}
     assert report["controls"]["drawn scenes"]["accuracy"] == 1.0
+    assert report["settings"]["step"] == {"engine": "torch", "precision": "float32"}
+    by_int8, _ = run(capsys, "composition", *many, "--engine", "torch", "--precision", "int8", "--json")
+    assert json.loads(by_int8)["settings"]["step"] == {"engine": "torch", "precision": "int8"}
     lines, _ = run(capsys, "compare", tmp_path / "a", tmp_path / "b" / "report.json")
     assert "overall" in lines and "sampling differs" in lines
     rows = json.loads(run(capsys, "compare", tmp_path / "a", tmp_path / "b", "--json")[0])["rows"]
@@ -78,6 +81,7 @@ def test_prompts_are_written_for_others(capsys: Captured, tmp_path: Path) -> Non
         (("composition", "--tasks", "colors"), "task: expected one of single"),
         (("composition", "--parts", "all"), "parts: expected some of seen"),
         (("composition", "--model", "no-such-model"), "no-such-model"),
+        (("composition", "--engine", "tpu"), "engine: expected auto, torch or openvino, got 'tpu'"),
         (("composition", "--prompts", "no-such-file.jsonl"), "no such file"),
         (("composition", "--calibrate", "--scenes", "1"), "scenes: expected 2 or more"),
         (("captions", "--split", "train"), "split: expected test or heldout"),

@@ -81,14 +81,15 @@ class OpenVINOStep:
         if "x" in arrays:
             alone = "spread" not in arrays
             if alone not in self._requests:
-                self._requests[alone] = self._compiled(alone).create_infer_request()
+                self._requests[alone] = self.compiled(alone).create_infer_request()
             self._request = self._requests[alone]
             self._outputs.clear()
         for name, (_, tensor) in arrays.items():
             self._request.set_tensor(name, tensor)
         self._alive |= arrays  # a tensor does not keep the array whose memory it reads
 
-    def _compiled(self, alone: bool) -> Any:
+    def compiled(self, alone: bool) -> Any:
+        """OpenVINO's graph for batches of one caption (``alone``) or several, from the cache or made."""
         as_int8 = self._precision == "int8"
         name = f"step-{self._precision}-{'one' if alone else 'several'}"
         about = f"{self._model.config} {_source()}"

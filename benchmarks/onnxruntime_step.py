@@ -104,7 +104,7 @@ class _Step(nn.Module):
             qkv = F.linear(block.ln_1(x), attention.in_proj_weight, attention.in_proj_bias)
             q, k, v = qkv.view(-1, 3, H, K).permute(1, 2, 0, 3).unbind(0)
             if attention.q_norm is not None:
-                q, k = attention.q_norm(q), attention.k_norm(k)
+                q, k = _rms(q, attention.q_norm), _rms(k, attention.k_norm)
             q = q * (1 / math.sqrt(K))
             bias = arrays[f"bias.{self.config.pattern_names[layer]}"]
             image = torch.matmul(q[:, :, None], arrays[f"keys.{layer}"].transpose(-1, -2)) + bias[:, None]
@@ -117,6 +117,11 @@ class _Step(nn.Module):
             x = x + block.mlp(block.ln_2(x))
             new += [k, v]
         return [F.linear(self.model.ln_final(x), self.head), *new]
+
+
+def _rms(x: Tensor, norm: nn.RMSNorm) -> Tensor:
+    # torch's own operator has no name in this version of ONNX.
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + norm.eps) * norm.weight
 
 
 def _exported(step: _Step) -> bytes:

@@ -281,6 +281,7 @@ def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
     steps = {name: make_step(model, name, 1) for name in names}
     context = next(iter(steps.values())).read(torch.randint(0, TEXT_VOCABULARY, (TEXT,)))
     found: dict[str, dict[str, float]] = {name: {} for name in names}
+    last: dict[str, torch.Tensor] = {}
     for batch in batches:
         seconds: dict[str, list[float]] = {name: [] for name in names}
         tokens = torch.randint(0, IMAGE_VOCABULARY, (GRID, batch))
@@ -290,14 +291,16 @@ def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
                 step.advance(state, tokens[0], 0)
                 begun = time.perf_counter()
                 for position in range(1, GRID):
-                    step.advance(state, tokens[position], position)
+                    last[name] = step.advance(state, tokens[position], position)
                 if turn:
                     seconds[name].append(time.perf_counter() - begun)
         for name, taken in seconds.items():
             found[name][f"b{batch}"] = round(batch * (GRID - 1) / statistics.median(taken))
     for name, rates in found.items():
         needs = getattr(steps[name], "needs", steps[name].least)
-        print(f"{name:<20}" + "".join(f"{rate:>10,}" for rate in rates.values()) + f"   same bits from {needs} rows on")
+        off = float((last[name] - last[names[0]]).abs().max() / last[names[0]].std())
+        cells = "".join(f"{rate:>10,}" for rate in rates.values())
+        print(f"{name:<20}{cells}   same bits from {needs} rows on, {off:.1e} of the logits' spread from {names[0]}")
     print(json.dumps({"steps": found}))
 
 
@@ -367,7 +370,7 @@ def streaming(rounds: int, threads: int) -> None:
     print(json.dumps({"stream": round(stream / generate, 3)}))
 
 
-def quality(count: int, threads: int) -> None:
+def quality(count: int, threads: int, names: list[str]) -> None:
     """Nats per image token of drawn scenes, by each side's step, token by token, and the difference to float32."""
     import numpy as np
     import torch
@@ -385,7 +388,7 @@ def quality(count: int, threads: int) -> None:
     )
     ids = painter.studio.ids([s.caption for s in scenes], cut=True)
     nats: dict[str, np.ndarray] = {}
-    for name in SIDES[2:]:
+    for name in names:
         try:
             step = make_step(painter.studio.model, name, threads)
         except ImportError:
@@ -429,19 +432,20 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--scenes", type=int, default=256)
     asked = parser.parse_args()
+    names = asked.sides.split(",")
+    ours = [name for name in names if name in SIDES[2:]]
     if asked.side:
         serve_side(asked.side, asked.threads)
     elif asked.steps:
-        names = [name for name in asked.sides.split(",") if name in SIDES[2:]]
-        steps_alone(asked.rounds, [int(b) for b in asked.batches.split(",")], names)
+        steps_alone(asked.rounds, [int(b) for b in asked.batches.split(",")], ours)
     elif asked.cold:
         cold(asked.rounds, asked.threads)
     elif asked.stream:
         streaming(asked.rounds, asked.threads)
     elif asked.quality:
-        quality(asked.scenes, asked.threads)
+        quality(asked.scenes, asked.threads, list(dict.fromkeys(["torch float32", *ours])))
     else:
-        compare(asked.sides.split(","), [int(b) for b in asked.batches.split(",")], asked.rounds, asked.threads)
+        compare(names, [int(b) for b in asked.batches.split(",")], asked.rounds, asked.threads)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from limner.device import working_precision
 from limner.errors import RecipeError, TrainingError, expected
 from limner.training.layerwise import layer_shares
+from limner.training.muon import Float32Muon
 from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
@@ -63,7 +65,7 @@ class Optimizer:
             self.parts.append((adamw, 1.0))
         self._views = {name: _as_matrix(p) for name, p in self.parameters.items() if name in hidden}
         if hidden:
-            muon = torch.optim.Muon(
+            muon = _muon_for(next(iter(self._views.values())).device)(
                 _grouped((view, settings.weight_decay, shares[name]) for name, view in self._views.items()),
                 lr=settings.learning_rate,
                 adjust_lr_fn="match_rms_adamw",
@@ -117,6 +119,10 @@ class Optimizer:
                                 expected(f"optimizer state of {name}", tuple(p.shape), tuple(tensor.shape))
                             )
                     optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
+
+
+def _muon_for(device: torch.device) -> type[torch.optim.Muon]:
+    return Float32Muon if working_precision(device, "bf16") == "float32" else torch.optim.Muon
 
 
 def _grouped(parameters: Iterable[tuple[nn.Parameter, float, float]]) -> list[dict[str, Any]]:

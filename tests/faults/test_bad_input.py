@@ -216,6 +216,7 @@ def test_a_shard_that_is_cut_or_taken_away_while_training(tmp_path: Path, monkey
         go(recipe(f"{tmp_path}/*.tar", "dvae", steps="200"), tmp_path / "gone")
 
 
+@pytest.mark.slow
 def test_a_pipe_that_gives_nothing_ends_the_run(tmp_path: Path) -> None:
     """A reader that hangs is given up after its time limit."""
     from limner.data.loader import batches

@@ -22,6 +22,7 @@ def answer(limner: Callable[..., Any], *arguments: object) -> dict:  # type: ign
     return json.loads(result.stdout)  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_plan(limner: Callable[..., Any]) -> None:
     plan = answer(limner, "plan", "clip_vit_b32")
     assert plan["parameters"] == 151_277_313

@@ -266,6 +266,7 @@ def test_compiled_blocks_train_as_written_ones(kind: str, tmp_path: Path) -> Non
     compare(tmp_path / "off", tmp_path / "on", tolerance=1e-4)
 
 
+@pytest.mark.slow
 def test_a_restart_meets_its_own_processes_and_not_those_before(tmp_path: Path) -> None:
     """torchrun keeps one store over restarts; in it stand the addresses of processes that are gone."""
     host = "from torch.distributed import TCPStore as S; s = S('127.0.0.1', 0, None, True, wait_for_workers=False)"

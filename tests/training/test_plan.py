@@ -76,7 +76,7 @@ def test_a_large_batch_is_reckoned_from_small_ones(name: str) -> None:
 
 
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("gathered", [False, True])
+@pytest.mark.parametrize("gathered", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_deep_model_is_reckoned_from_shallow_ones(gathered: bool, recompute: bool) -> None:
     """Of the paper's patterns; with recomputation other moments hold the most as layers are added."""
     narrow = {"width": "64", "heads": "2", "rows": "8", "columns": "8", "text_length": "16", "layers": "13"}
@@ -121,6 +121,7 @@ def test_sizes_follow_the_optimiser_and_frozen_parts() -> None:
     assert frozen.weights == adam.weights
 
 
+@pytest.mark.slow
 def test_more_devices_hold_less_each_and_a_small_memory_takes_smaller_parts() -> None:
     recipe = load_recipe("dalle_debug", {"batch": "32"})
     two, eight = (plan(recipe, gpus=n) for n in (2, 8))

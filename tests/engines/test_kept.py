@@ -17,8 +17,6 @@ from limner.engines import kept
 from limner.engines.openvino_step import OpenVINOStep
 from limner.sampling.engine_step import EngineStep
 
-pytest.importorskip("openvino")
-
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import multiprocessing
 import shutil
-import tarfile
 import threading
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.test_sources import shard
 
 from limner.errors import DataError, LimnerError, RecipeError, TrainingError
 from limner.training import checkpoint
@@ -31,16 +31,6 @@ def picture(number: int, kind: str = "PNG") -> bytes:
 
 def good(count: int) -> dict[str, dict[str, bytes]]:
     return {f"k{i:03d}": {"png": picture(i), "txt": f"a thing number {i}".encode()} for i in range(count)}
-
-
-def shard(path: Path, samples: dict[str, dict[str, bytes]]) -> Path:
-    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as tar:
-        for key, files in samples.items():
-            for extension, data in files.items():
-                info = tarfile.TarInfo(f"{key}.{extension}")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def recipe(source: object, kind: str = "clip", **changes: str) -> Recipe:

@@ -25,7 +25,6 @@ MODELS = {
 def step(request: pytest.FixtureRequest) -> Step:
     if request.param in MODELS:
         return TokenStep(small_dalle(**MODELS[request.param]))
-    pytest.importorskip("openvino")
     from limner.engines.openvino_step import OpenVINOStep
 
     model = small_dalle(**MODELS["the storybook's"])

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "limner"
 
 FLOORS = {
-    0: {"errors", "shapes", "config", "device", "files", "progress", "ranks"},
+    0: {"errors", "shapes", "config", "device", "files", "libraries", "progress", "ranks"},
     1: {"storybook", "text", "pictures"},
     2: {"data", "models"},
     3: {"engines", "training", "sampling", "looking", "formats"},
@@ -116,7 +116,8 @@ def loaded_after(code: str) -> set[str]:
     return set(result.stdout.splitlines()[-1].split())
 
 
-HEAVY = {"torch", "numpy", "rich", "skia", "tokenizers", "huggingface_hub", "PIL", "openvino", "webdataset"}
+HEAVY = {"torch", "numpy", "rich", "skia", "tokenizers", "huggingface_hub", "PIL", "webdataset"}
+HEAVY |= {"openvino", "onnx", "onnxruntime"}
 
 
 def test_importing_limner_loads_nothing_heavy() -> None:

@@ -58,3 +58,20 @@ def test_nothing_opens_a_socket(name: str, tmp_path: Path, tiny_painter: Path, m
     result = run(f"PAINTER = {str(tiny_painter)!r}\n" + CALLS[name], tmp_path)
     assert "SOCKET" not in result.stderr
     assert result.returncode == 0, result.stderr
+
+
+def test_engines_report_nothing(tmp_path: Path, tiny_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What onnxruntime would send to its makers, natively, is first kept beside other programs' caches."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code = f"""
+import limner
+painter = limner.load_painter({str(tiny_painter)!r}, engine="onnxruntime", precision="float32")
+painter.generate("a red cube", candidates=2)
+"""
+    result = run(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["limner"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "limner-home", "hf-home"}

@@ -385,15 +385,16 @@ def test_precisions_draw_the_same_in_any_batch(larger_painter: Path, precision: 
     assert many[0].settings["precision"] == precision
 
 
-def test_engines_draw_the_same_pictures(larger_painter: Path) -> None:
-    pytest.importorskip("openvino")
-    by_torch, by_openvino = (
-        limner.load_painter(larger_painter, engine=engine, precision="float32").generate("a cat", count=9, candidates=9)
-        for engine in ("torch", "openvino")
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_engines_draw_the_same_pictures(larger_painter: Path, engine: str) -> None:
+    pytest.importorskip(engine)
+    by_torch, by_other = (
+        limner.load_painter(larger_painter, engine=name, precision="float32").generate("a cat", count=9, candidates=9)
+        for name in ("torch", engine)
     )
-    assert [d.tokens.tolist() for d in by_openvino] == [d.tokens.tolist() for d in by_torch]
+    assert [d.tokens.tolist() for d in by_other] == [d.tokens.tolist() for d in by_torch]
     assert {d.settings["engine"] for d in by_torch} == {"torch"}
-    assert {d.settings["engine"] for d in by_openvino} == {"openvino"}
+    assert {d.settings["engine"] for d in by_other} == {engine}
 
 
 def test_which_engine(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,11 +403,41 @@ def test_which_engine(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert limner.load_painter(larger_painter).studio.engine == "torch"
     monkeypatch.undo()
-    with pytest.raises(InputError, match="engine: expected auto, torch or openvino, got 'tpu'"):
+    with pytest.raises(InputError, match="engine: expected auto, torch, openvino or onnxruntime, got 'tpu'"):
         limner.load_painter(larger_painter, engine="tpu")
 
 
-def test_a_large_model_takes_openvino_where_it_is(larger_painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("openvino")
-    monkeypatch.setattr("limner.engines.choice.GAINS_FROM", 1)
-    assert limner.load_painter(larger_painter).studio.engine == "openvino"
+@pytest.mark.parametrize(("bf16", "installed", "precision", "chosen"), [
+    (True, {"openvino", "onnx", "onnxruntime"}, "auto", ("openvino", "bf16")),
+    (True, {"openvino", "onnx", "onnxruntime"}, "int8", ("openvino", "int8")),
+    (True, {"onnx", "onnxruntime"}, "auto", ("onnxruntime", "float32")),
+    (False, {"openvino", "onnx", "onnxruntime"}, "auto", ("onnxruntime", "float32")),
+    (False, {"openvino", "onnx", "onnxruntime"}, "int8", ("onnxruntime", "int8")),
+    (False, {"openvino", "onnx", "onnxruntime"}, "bf16", ("openvino", "bf16")),
+    (False, {"openvino", "onnxruntime"}, "auto", ("openvino", "float32")),
+    (False, {"onnx", "onnxruntime"}, "bf16", ("torch", "bf16")),
+    (False, set(), "auto", ("torch", "float32")),
+])  # fmt: skip
+def test_auto_is_what_is_ahead_on_the_chip(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, installed: set[str], precision: str, chosen: tuple[str, str]
+) -> None:
+    from limner.engines.choice import GAINS_FROM, choose_step
+
+    monkeypatch.setattr("limner.engines.choice.has_bf16", lambda device: bf16)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
+    cpu = torch.device("cpu")
+    assert choose_step("auto", precision, cpu, GAINS_FROM) == chosen
+    assert choose_step("auto", precision, cpu, GAINS_FROM - 1)[0] == "torch"
+    assert choose_step("auto", precision, torch.device("meta"), GAINS_FROM)[0] == "torch"
+    for engine in ("openvino", "onnxruntime"):
+        with pytest.raises(InputError, match=f"engine {engine}: expected the CPU, got device meta; use engine torch"):
+            choose_step(engine, precision, torch.device("meta"), GAINS_FROM)
+
+
+def test_pictures_of_any_engine_are_drawn_again(larger_painter: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    drawn = limner.load_painter(larger_painter, engine="onnxruntime", precision="int8").generate("a cat", candidates=7)
+    drawn[0].save(tmp_path / "a.png")
+    facts = read_facts(tmp_path / "a.png")
+    again = limner.load_painter(larger_painter, engine=facts["engine"], precision=facts["precision"])
+    assert again.repeat(tmp_path / "a.png").image.tobytes() == drawn[0].image.tobytes()

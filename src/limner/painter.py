@@ -22,7 +22,7 @@ from limner.device import pick_device, set_threads
 from limner.engines.choice import choose_step
 from limner.errors import InputError, ModelError, expected
 from limner.models.dalle import DALLE
-from limner.models.modelfolder import describe, find_model, read_folder
+from limner.models.modelfolder import describe, find_model, fingerprint, read_folder
 from limner.pictures.png import read_facts
 from limner.progress import progress
 from limner.sampling.choose import MASKS, uniforms
@@ -380,9 +380,9 @@ def load_painter(
     """The painter called ``name``: a shipped name, a folder with ``dvae/``, ``dalle/`` and ``clip/``, or a hub id.
 
     ``dvae``, ``dalle`` and ``clip`` take a part from elsewhere; where dvae and dalle are both given, ``name`` need not
-    exist. Without a CLIP the painter draws but doesn't rank. ``engine`` runs the token step: torch, openvino (CPU), or
-    auto, OpenVINO where it is installed and the model large enough to gain; ``precision``: float32, bf16, int8, or
-    auto, bf16 with OpenVINO where the chip computes it, else float32. Raises ModelError, InputError, MissingExtra.
+    exist. Without a CLIP the painter draws but doesn't rank. ``engine`` runs the token step: torch, openvino or
+    onnxruntime (CPU), or auto (``engines.choice``); ``precision``: float32, bf16 (not onnxruntime), int8, or auto, bf16
+    with OpenVINO where the chip computes it, else float32. Raises ModelError, InputError, MissingExtra.
     """
     if threads is not None:
         set_threads(threads)
@@ -407,36 +407,28 @@ def load_painter(
     hashes = [sorted(describe(places[part]).hashes.items()) for part in ("dvae", "dalle")]
     chip = pick_device(device)
     engine, precision = choose_step(engine, precision, chip, describe(places["dalle"]).parameters)
+    make = (
+        _torch_step if engine == "torch" else partial(_compiled_step, engine, fingerprint=fingerprint(places["dalle"]))
+    )
     studio = Studio(
         parts["dvae"], parts["dalle"], parts.get("clip"), name=shown, device=chip, engine=engine, precision=precision,
-        make_step=partial(_STEPS[engine], fingerprint=_fingerprint(places["dalle"])),
+        make_step=make,
     )  # fmt: skip
     return Painter(studio, identity=hashlib.sha256(repr(hashes).encode()).hexdigest()[:12])
 
 
-def _torch_step(model: DALLE, precision: str, fingerprint: str | None) -> Step:
+def _torch_step(model: DALLE, precision: str) -> Step:
     if precision not in PRECISIONS:
         raise InputError(expected("precision", ", ".join(PRECISIONS), repr(precision)))
     return TokenStep(model, PRECISIONS[precision])
 
 
-def _openvino_step(model: DALLE, precision: str, fingerprint: str | None) -> Step:
-    from limner.engines.openvino_step import OpenVINOStep
-
-    compiled = OpenVINOStep(model, precision, threads=torch.get_num_threads(), fingerprint=fingerprint)
-    return EngineStep(model, compiled)
-
-
-def _fingerprint(dalle: Path) -> str | None:
-    """A name for these weights by their checked hashes; None where a file has none."""
-    hashes = describe(dalle).hashes
-    files = [file.name for file in sorted(dalle.glob("*.safetensors"))]
-    if not files or not set(files) <= set(hashes):
-        return None
-    return hashlib.sha256(repr([hashes[name] for name in files]).encode()).hexdigest()[:16]
-
-
-_STEPS = {"torch": _torch_step, "openvino": _openvino_step}
+def _compiled_step(engine: str, model: DALLE, precision: str, fingerprint: str | None) -> Step:
+    if engine == "openvino":
+        from limner.engines.openvino_step import OpenVINOStep as Compiled
+    else:
+        from limner.engines.onnxruntime_step import ONNXRuntimeStep as Compiled  # type: ignore[assignment]
+    return EngineStep(model, Compiled(model, precision, threads=torch.get_num_threads(), fingerprint=fingerprint))
 
 
 def _check_enough(count: int, candidates: int) -> None:

@@ -81,7 +81,7 @@ def test_prompts_are_written_for_others(capsys: Captured, tmp_path: Path) -> Non
         (("composition", "--tasks", "colors"), "task: expected one of single"),
         (("composition", "--parts", "all"), "parts: expected some of seen"),
         (("composition", "--model", "no-such-model"), "no-such-model"),
-        (("composition", "--engine", "tpu"), "engine: expected auto, torch or openvino, got 'tpu'"),
+        (("composition", "--engine", "tpu"), "engine: expected auto, torch, openvino or onnxruntime, got 'tpu'"),
         (("composition", "--prompts", "no-such-file.jsonl"), "no such file"),
         (("composition", "--calibrate", "--scenes", "1"), "scenes: expected 2 or more"),
         (("captions", "--split", "train"), "split: expected test or heldout"),

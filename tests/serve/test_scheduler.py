@@ -21,14 +21,17 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=[*MODELS, "another engine"], scope="module")
+@pytest.fixture(params=[*MODELS, "openvino", "onnxruntime"], scope="module")
 def step(request: pytest.FixtureRequest) -> Step:
     if request.param in MODELS:
         return TokenStep(small_dalle(**MODELS[request.param]))
+    pytest.importorskip(request.param)
+    from limner.engines.onnxruntime_step import ONNXRuntimeStep
     from limner.engines.openvino_step import OpenVINOStep
 
     model = small_dalle(**MODELS["the storybook's"])
-    return EngineStep(model, OpenVINOStep(model, "float32", threads=1))
+    made = {"openvino": OpenVINOStep, "onnxruntime": ONNXRuntimeStep}[request.param]
+    return EngineStep(model, made(model, "float32", threads=1))
 
 
 def ids_of(step: Step, number: int) -> torch.Tensor:

@@ -28,7 +28,7 @@ Rank = Annotated[
     typer.Option(help="clip (if not given), likelihood, or weights of both: clip=1,likelihood=0.1."),
 ]
 Cut = Annotated[bool, typer.Option("--cut", help="Shorten a caption that is too long, instead of refusing it.")]
-Engine = Annotated[str, typer.Option(help="What runs the token step: torch, openvino, or auto.")]
+Engine = Annotated[str, typer.Option(help="What runs the token step: torch, openvino, onnxruntime, or auto.")]
 Precision = Annotated[str, typer.Option(help="Of the token step: float32, bf16, int8, or auto.")]
 Particles = Annotated[int, typer.Option(help="More come nearer to what kept parts demand; 1 only forces them.")]
 Sweeps = Annotated[int, typer.Option(help="Metropolis-Hastings sweeps after the particles.")]

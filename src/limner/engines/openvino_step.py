@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from limner.engines.kept import compile_kept, model_folder, openvino
+from limner.engines.kept import compile_kept, model_folder
 from limner.errors import InputError
 from limner.files import sha256
+from limner.libraries import openvino
 from limner.models.block import Block
 from limner.models.dalle import DALLE
 

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from limner.device import sums_int8_exactly
 from limner.engines.calibration import Samples
-from limner.engines.kept import compile_kept, model_folder, openvino
+from limner.engines.kept import compile_kept, model_folder
 from limner.engines.torch_towers import SHARED_ROWS, TorchTowers
 from limner.errors import FileError, InputError, MissingExtra
 from limner.files import make_folder, write_atomically
+from limner.libraries import openvino
 from limner.models.clip.config import CLIPConfig
 from limner.models.clip.model import CLIP, normalise
 from limner.models.clip.prefix import common_prefix

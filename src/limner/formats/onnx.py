@@ -18,6 +18,7 @@ from limner.config import to_table
 from limner.errors import MissingExtra, ModelError
 from limner.files import whole_folder, write_atomically
 from limner.formats.export import new_folder
+from limner.libraries import onnxruntime
 from limner.models.clip.model import CLIP
 
 if TYPE_CHECKING:
@@ -124,11 +125,8 @@ def _check_size(tower: _Tower) -> None:
 
 
 def _check(name: str, graph: bytes, loaded: Loaded) -> float:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtra("export to onnx: expected onnxruntime for the check; pip install 'limner[onnx]'") from error
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    library = onnxruntime("export in another format; it checks the graphs")
+    session = library.InferenceSession(graph, providers=["CPUExecutionProvider"])
     random, clip = torch.Generator().manual_seed(0), _clip(loaded)
     largest = 0.0
     for batch in (1, 3):  # another batch than the one that was traced

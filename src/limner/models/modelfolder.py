@@ -7,6 +7,7 @@ safetensors only, so nothing is ever executed. Names are looked up by ``names.fi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -224,6 +225,15 @@ def describe(path: Path | str) -> Description:
         limner=filled["limner"],
         hashes=filled["sha256"],
     )
+
+
+def fingerprint(folder: Path) -> str | None:
+    """A name for the weights in ``folder`` by their checked hashes; None where a file has none. Raises ModelError."""
+    hashes = describe(folder).hashes
+    files = [file.name for file in sorted(folder.glob("*.safetensors"))]
+    if not files or not set(files) <= set(hashes):
+        return None
+    return hashlib.sha256(repr([hashes[name] for name in files]).encode()).hexdigest()[:16]
 
 
 def _config(about: Description) -> Any:

@@ -1,14 +1,15 @@
 """How fast image tokens are drawn, against GPT-2 of the same sizes in transformers.
 
     python benchmarks/sampling.py                 # all cores; --threads 1 for one
+    python benchmarks/sampling.py --batches 4     # a piece of it
     python benchmarks/sampling.py --quality       # nats per token in each precision, shipped painter
     python benchmarks/sampling.py --steps         # engines' steps alone, in turn, on one thread
     python benchmarks/sampling.py --stream        # only what streaming costs, shipped painter
     python benchmarks/sampling.py --cold          # seconds until a step is compiled, without and with the cache on disk
 
-onnxruntime's sides (``onnxruntime_step.py``) are the token step's own graph in the engine that limner does not use;
-"same bits from n rows on" tells how many rows a batch must have for a picture not to depend on its batch: limner's own
-sides compute that many, onnxruntime's don't.
+"engine" is what a painter takes on this chip (``limner.engines.choice``), "int8" the engine that it takes for int8.
+"Same bits from n rows on" tells how many rows a batch must have for a picture not to depend on its batch; no fewer are
+computed.
 
 The model has 8 layers, width 384, 6 heads, 64 caption and 256 image tokens, vocabularies of 8,192 and 2,048 and the
 paper's patterns; the peer is transformers' GPT-2 of the same sizes with full attention, ``generate`` with sampling.
@@ -31,24 +32,12 @@ from pathlib import Path
 LAYERS, WIDTH, HEADS, TEXT, GRID = 8, 384, 6, 64, 16
 TEXT_VOCABULARY, IMAGE_VOCABULARY = 8192, 2048
 TOKENS = GRID * GRID
+BATCHES = [1, 4, 32]
 PEER = "transformers gpt2"
 SIDES = (
     PEER, "ctranslate2 int8", "torch float32", "torch bf16", "torch int8",
-    "openvino float32", "openvino bf16", "openvino int8",
-    "onnxruntime float32", "onnxruntime int8", "onnxruntime 8bit",
+    "openvino float32", "openvino bf16", "openvino int8", "onnxruntime float32", "onnxruntime int8",
 )  # fmt: skip
-KEYS = {
-    f"b{batch}_{key}": (side, batch)
-    for key, side in {
-        "torch": "torch int8", "torch_bf16": "torch bf16", "torch_float32": "torch float32", "engine": "openvino bf16",
-        "engine_float32": "openvino float32", "int8": "openvino int8", "ctranslate2_int8": "ctranslate2 int8",
-        "onnxruntime": "onnxruntime float32", "onnxruntime_int8": "onnxruntime int8",
-        "onnxruntime_8bit": "onnxruntime 8bit",
-    }.items()
-    for batch in (1, 4, 32)
-}  # fmt: skip
-"""The JSON line: ratios to the peer at the same batch. "engine" is what a painter uses where the chip computes bf16;
-"torch" is torch in int8, whose sums are exact."""
 
 Draw = Callable[[int], None]
 
@@ -119,6 +108,7 @@ def limner_model():  # type: ignore[no-untyped-def]
 
 
 def make_step(model, name: str, threads: int):  # type: ignore[no-untyped-def]
+    from limner.engines.onnxruntime_step import ONNXRuntimeStep
     from limner.engines.openvino_step import OpenVINOStep
     from limner.sampling.engine_step import EngineStep
     from limner.sampling.linear import PRECISIONS
@@ -128,13 +118,27 @@ def make_step(model, name: str, threads: int):  # type: ignore[no-untyped-def]
     if engine == "torch":
         return TokenStep(model, PRECISIONS[precision])
     if engine == "onnxruntime":
-        from onnxruntime_step import ONNXRuntimeStep
-
-        step = EngineStep(model, ONNXRuntimeStep(model, precision, threads=threads))
-        # As fast as it can be: whether a picture then depends on its batch is told by what it would need.
-        step.needs, step.least = step.least, 1
-        return step
+        return EngineStep(model, ONNXRuntimeStep(model, precision, threads=threads))
     return EngineStep(model, OpenVINOStep(model, precision, threads=threads))
+
+
+def chosen() -> dict[str, str]:
+    """The sides behind the keys of the JSON line, by what this chip computes."""
+    import torch
+
+    from limner.device import has_bf16, sums_int8_exactly
+    from limner.engines.choice import GAINS_FROM, choose_step
+
+    cpu = torch.device("cpu")
+    sides = {
+        # Torch's fastest whose sums are exact.
+        "torch": "torch int8" if sums_int8_exactly() else "torch float32",
+        "engine": " ".join(choose_step("auto", "auto", cpu, GAINS_FROM)),
+        "int8": " ".join(choose_step("auto", "int8", cpu, GAINS_FROM)),
+    }
+    slow = {name for name in SIDES if name.endswith("bf16") and not has_bf16(cpu)}
+    slow |= set() if sums_int8_exactly() else {"torch int8"}
+    return sides | {name.replace(" ", "_"): name for name in SIDES[1:] if name not in slow}
 
 
 def limner(name: str, threads: int) -> Draw:
@@ -150,7 +154,7 @@ def limner(name: str, threads: int) -> Draw:
         drawn = draw_codes(step, [Candidate(context, 0, number) for number in range(batch)], settings)
         assert drawn.codes.shape == (batch, TOKENS)
 
-    draw.needs = getattr(step, "needs", step.least)  # type: ignore[attr-defined]
+    draw.needs = step.least  # type: ignore[attr-defined]
     return draw
 
 
@@ -202,23 +206,23 @@ class Side:
         self.process.wait(timeout=30)
 
 
-def machine(threads: int) -> tuple[float, float]:
-    """Bounds, in a process of its own: bytes/s read from an array as large as the weights, float32 operations/s."""
+def machine(threads: int, sizes: dict[str, int]) -> tuple[dict[str, float], float]:
+    """Bounds, in a process of its own: bytes/s read from arrays of ``sizes`` bytes, float32 operations/s."""
     code = f"""
 import time, torch
 torch.set_num_threads({threads})
 def best(f, work):
     f()
     times = []
-    for _ in range(9):
+    for _ in range(15):
         begun = time.perf_counter(); f(); times.append(time.perf_counter() - begun)
     return work / min(times)
-a = torch.rand({15_000_000})
 m = torch.rand(1024, 1024)
-print(best(a.sum, a.nbytes), best(lambda: m @ m, 2 * 1024**3))
+print(*(best(torch.rand(size // 4).sum, size) for size in {list(sizes.values())}), best(lambda: m @ m, 2 * 1024**3))
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    return float(answer[0]), float(answer[1])
+    *bandwidths, operations = map(float, answer)
+    return dict(zip(sizes, bandwidths, strict=True)), operations
 
 
 def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> None:
@@ -241,35 +245,46 @@ def compare(names: list[str], batches: list[int], rounds: int, threads: int) -> 
             rates[name, batch] = batch * TOKENS / statistics.median(taken)
     for side in sides:
         side.end()
-    bandwidth, operations = machine(threads)
     # A token reads every weight of the blocks and the image head once, and costs two operations for each.
     weights = 12 * LAYERS * WIDTH**2 + IMAGE_VOCABULARY * WIDTH
-    print(f"\n{threads} threads; reads {bandwidth / 1e9:.1f} GB/s, float32 {operations / 1e9:.0f} GFLOP/s")
+    sizes = {"float32": 4 * weights, "bf16": 2 * weights, "int8": weights}
+    bandwidths, operations = machine(threads, sizes)
+    told = ", ".join(f"{bandwidths[name] / 1e9:.1f} GB/s {name}" for name in sizes)
+    print(
+        f"\n{threads} threads; reads arrays as large as the weights with {told}; {operations / 1e9:.0f} GFLOP/s float32"
+    )
     print(f"{'tokens/s':<20}" + "".join(f"{f'batch {batch}':>22}" for batch in batches))
     for side in sides:
         cells = []
         for batch in batches:
             rate = rates[side.name, batch]
-            ratio = f" ({rate / rates[PEER, batch]:.1f} ×)" if (PEER, batch) in rates else ""
+            ratio = f" ({rate / rates[PEER, batch]:.2f} ×)" if (PEER, batch) in rates else ""
             cells.append(f"{f'{rate:,.0f}{ratio}':>22}")
         needs = int(side.answer.split()[1])
         print(f"{side.name:<20}" + "".join(cells) + (f"   same bits from {needs} rows on" if needs > 1 else ""))
-    for precision, size in (("float32", 4), ("bf16", 2), ("int8", 1)):
-        if (f"openvino {precision}", 1) in rates:
-            share = rates[f"openvino {precision}", 1] * weights * size / bandwidth
-            print(f"openvino {precision}, batch 1: {share:.0%} of what reading its weights alone allows")
-    if ("openvino float32", 32) in rates:
-        share = rates["openvino float32", 32] * weights * 2 / operations
-        print(f"openvino float32, batch 32: {share:.0%} of the matrix rate")
+    for side in sides:
+        precision = side.name.split()[-1]
+        if side.name.startswith("ctranslate2") or side.name == PEER:
+            continue
+        if (side.name, 1) in rates:
+            share = rates[side.name, 1] * sizes[precision] / bandwidths[precision]
+            print(f"{side.name}, batch 1: {share:.0%} of what reading its weights alone allows")
+        if precision == "float32" and (side.name, 32) in rates:
+            print(f"{side.name}, batch 32: {rates[side.name, 32] * weights * 2 / operations:.0%} of the matrix rate")
+    names = chosen()
+    print(f"engine: {names['engine']}; int8: {names['int8']}; torch: {names['torch']}")
     found = {
-        key: round(rates[side] / rates[PEER, side[1]], 2)
-        for key, side in KEYS.items()
-        if side in rates and (PEER, side[1]) in rates
+        f"b{batch}_{key}": round(rates[name, batch] / rates[PEER, batch], 2)
+        for key, name in names.items()
+        for batch in batches
+        if (name, batch) in rates and (PEER, batch) in rates
     }
-    command = [sys.executable, __file__, "--stream", "--threads", str(threads), "--rounds", str(rounds)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    print(told[-2])
-    print(json.dumps({"threads": threads, "rounds": rounds} | found | json.loads(told[-1])))
+    if batches == BATCHES:
+        command = [sys.executable, __file__, "--stream", "--threads", str(threads), "--rounds", str(rounds)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        print(answer[-2])
+        found |= json.loads(answer[-1])
+    print(json.dumps({"threads": threads, "rounds": rounds, "engine": names["engine"]} | found))
 
 
 def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
@@ -297,7 +312,7 @@ def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
         for name, taken in seconds.items():
             found[name][f"b{batch}"] = round(batch * (GRID - 1) / statistics.median(taken))
     for name, rates in found.items():
-        needs = getattr(steps[name], "needs", steps[name].least)
+        needs = steps[name].least
         off = float((last[name] - last[names[0]]).abs().max() / last[names[0]].std())
         cells = "".join(f"{rate:>10,}" for rate in rates.values())
         print(f"{name:<20}{cells}   same bits from {needs} rows on, {off:.1e} of the logits' spread from {names[0]}")
@@ -305,33 +320,36 @@ def steps_alone(rounds: int, batches: list[int], names: list[str]) -> None:
 
 
 def cold(rounds: int, threads: int) -> None:
-    """Seconds until OpenVINO's graph of the step stands, in fresh processes: built and compiled, or read from disk."""
+    """Seconds until an engine's step stands, in fresh processes, its library's import and weights included: with its
+    graph built and compiled, or read from disk."""
     code = f"""
 import sys, time, pathlib, torch
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import sampling
+from limner.engines.onnxruntime_step import ONNXRuntimeStep
 from limner.engines.openvino_step import OpenVINOStep
 torch.set_num_threads({threads})
-where = dict(fingerprint="x", cache=pathlib.Path(sys.argv[2])) if len(sys.argv) > 2 else dict()
-step = OpenVINOStep(sampling.limner_model(), sys.argv[1], threads={threads}, **where)
+where = dict(fingerprint="x", cache=pathlib.Path(sys.argv[3])) if len(sys.argv) > 3 else dict()
+model, made = sampling.limner_model(), dict(openvino=OpenVINOStep, onnxruntime=ONNXRuntimeStep)[sys.argv[1]]
 begun = time.perf_counter()
-step.compiled(alone=True)
+made(model, sys.argv[2], threads={threads}, **where).compiled(alone=True)
 print(time.perf_counter() - begun)
 """
     found = {}
-    for precision in ("float32", "int8"):
-        with tempfile.TemporaryDirectory() as folder:
-            seconds: dict[str, list[float]] = {"compiled": [], "read": []}
-            for turn in range(rounds + 1):
-                for name, where in {"compiled": [], "read": [folder]}.items():
-                    command = [sys.executable, "-c", code, precision, *where]
+    sides = [name for name in SIDES if name in ("openvino float32", "openvino int8") or name.startswith("onnxruntime")]
+    with tempfile.TemporaryDirectory() as folder:
+        seconds: dict[tuple[str, str], list[float]] = {}
+        for turn in range(rounds + 1):
+            for name in sides:
+                for how, where in {"made": [], "read": [folder]}.items():
+                    command = [sys.executable, "-c", code, *name.split(), *where]
                     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
                     if turn:
-                        seconds[name].append(float(answer))
-        found[precision] = {name: round(statistics.median(taken), 3) for name, taken in seconds.items()}
-        print(
-            f"openvino {precision}: compiled in {found[precision]['compiled']} s, read in {found[precision]['read']} s"
-        )
+                        seconds.setdefault((name, how), []).append(float(answer))
+    for name in sides:
+        made, read = (round(statistics.median(seconds[name, how]), 3) for how in ("made", "read"))
+        found[name] = {"made": made, "read": read}
+        print(f"{name}: made in {made} s, read in {read} s")
     print(json.dumps({"cold": found}))
 
 
@@ -393,11 +411,9 @@ def quality(count: int, threads: int, names: list[str]) -> None:
             step = make_step(painter.studio.model, name, threads)
         except ImportError:
             continue
-        at_once = 1 if name.startswith("onnxruntime") else 32  # its graph reads one caption
         found = []
-        for start in range(0, count, at_once):
-            end = start + at_once
-            rows, contexts = codes[start:end], [step.read(row) for row in ids[start:end]]
+        for start in range(0, count, 32):
+            rows, contexts = codes[start : start + 32], [step.read(row) for row in ids[start : start + 32]]
             state, logits = step.begin([(c, 1) for c in contexts]), torch.stack([c.logits for c in contexts])
             parts = []
             for i in range(rows.shape[1]):
@@ -423,8 +439,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", default="1,4,32")
-    parser.add_argument("--sides", default=",".join(SIDES))
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)))
+    parser.add_argument("--sides", help="by commas; all that this chip computes natively")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--quality", action="store_true")
     parser.add_argument("--steps", action="store_true")
@@ -432,12 +448,13 @@ def main() -> None:
     parser.add_argument("--stream", action="store_true")
     parser.add_argument("--scenes", type=int, default=256)
     asked = parser.parse_args()
-    names = asked.sides.split(",")
+    names = asked.sides.split(",") if asked.sides else [PEER, *(name for name in SIDES if name in chosen().values())]
+    batches = [int(batch) for batch in asked.batches.split(",")]
     ours = [name for name in names if name in SIDES[2:]]
     if asked.side:
         serve_side(asked.side, asked.threads)
     elif asked.steps:
-        steps_alone(asked.rounds, [int(b) for b in asked.batches.split(",")], ours)
+        steps_alone(asked.rounds, batches, ours)
     elif asked.cold:
         cold(asked.rounds, asked.threads)
     elif asked.stream:
@@ -445,7 +462,7 @@ def main() -> None:
     elif asked.quality:
         quality(asked.scenes, asked.threads, list(dict.fromkeys(["torch float32", *ours])))
     else:
-        compare(names, [int(b) for b in asked.batches.split(",")], asked.rounds, asked.threads)
+        compare(names, batches, asked.rounds, asked.threads)
 
 
 if __name__ == "__main__":

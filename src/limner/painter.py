@@ -36,7 +36,7 @@ from limner.sampling.likelihood import log_likelihoods
 from limner.sampling.linear import PRECISIONS
 from limner.sampling.rank import Ranking
 from limner.sampling.regions import pixel_mask, random_rectangle
-from limner.sampling.retouch import Retouch, Watch, retouch
+from limner.sampling.retouch import Retouch, Retouched, Watch, retouch
 from limner.sampling.settings import SamplingOptions, SamplingSettings, check_count, check_number, check_seed
 from limner.sampling.step import TokenStep
 from limner.sampling.studio import Studio
@@ -100,14 +100,8 @@ class Painter:
     ) -> Drafts[Drawn]:
         """What ``generate`` draws, batch by batch; the best so far can be taken at any time."""
         settings = self.studio.settings(sampling)
-        check_count("count", count)
-        if candidates is not None:
-            check_count("candidates", candidates)
-        ranking = self.studio.ranking(rank, caption, count, candidates)
-        if candidates is None:
-            candidates = max(16, count) if ranking is not None else count
-        _check_enough(count, candidates)
-        facts = self._facts("generate", settings) | {"candidates": candidates, "rank": _rank_fact(ranking)}
+        ranking, candidates, choice = self._choice(rank, caption, count, candidates, usual=16)
+        facts = self._facts("generate", settings) | choice
         return self._drafts(range(candidates), caption, count, check_seed(seed), settings, ranking, facts, cut)
 
     def stream(
@@ -139,7 +133,7 @@ class Painter:
             rows, rest = divmod(codes.done, columns)
             if share and rest == 0 and codes.done < N and shown + one <= share * (time.monotonic() - begun):
                 before = time.monotonic()
-                image = self._unfinished(codes.codes[0], rows)
+                image = Image.fromarray(self.studio.unfinished(codes.codes[0], rows))
                 one = time.monotonic() - before
                 shown += one
                 yield Partial(image, codes.done / N, None)
@@ -194,6 +188,7 @@ class Painter:
         rank: Rank | None = None,
         cut: bool = False,
         watch: Watch | None = None,
+        each: Callable[[list[Drawn]], None] | None = None,
         **sampling: Unpack[SamplingOptions],
     ) -> list[Drawn]:
         """Redraw ``region`` (left, top, right, bottom) in pixels, or what is not black in ``mask``, for ``caption``.
@@ -201,27 +196,29 @@ class Painter:
         Kept parts count, those below and right of the region too (``sampling.edit``): more ``particles`` and ``sweeps``
         come nearer to the model's true conditional. Pixels outside come back untouched; inside, the drawing fades in
         over ``seam`` pixels (None: half a cell). Of ``candidates`` (None: 4, or ``count``) the ``count`` best stay;
-        ``watch`` sees them grow. ``image`` has the painter's resolution (``fit``). Raises InputError, PictureError,
-        ModelError.
+        ``watch`` sees them grow, ``each`` gets the best so far after every batch. ``image`` has the painter's
+        resolution (``fit``). Raises InputError, PictureError, ModelError.
         """
         studio = self.studio
         before = studio.pixels(image, exact=True)
         wanted = pixel_mask((self.resolution, self.resolution), studio.cell, region=region, mask=mask)
         seam = studio.cell // 2 if seam is None else check_count("seam", seam, low=0)
         settings, effort = studio.settings(sampling), Effort(particles, sweeps)
-        check_count("count", count)
-        if candidates is not None:
-            check_count("candidates", candidates)
-        ranking = studio.ranking(rank, caption, count, candidates)
-        if candidates is None:
-            candidates = max(4, count) if ranking is not None else count
-        _check_enough(count, candidates)
-        facts = self._facts("edit", settings) | asdict(effort) | {"candidates": candidates, "rank": _rank_fact(ranking)}
+        ranking, candidates, choice = self._choice(rank, caption, count, candidates, usual=4)
+        facts = self._facts("edit", settings) | asdict(effort) | choice
         facts["region"] = None if region is None else list(region)
         job = Retouch(before, wanted, caption, check_seed(seed), settings, effort, seam, ranking, cut)
-        return self._retouched(job, range(candidates), count, facts, watch)
+        return self._retouched(job, range(candidates), count, facts, watch, each)
 
-    def complete(self, image: Source, caption: str = "", *, rows: int | None = None, **options: Any) -> list[Drawn]:
+    def complete(
+        self,
+        image: Source,
+        caption: str = "",
+        *,
+        rows: int | None = None,
+        each: Callable[[list[Drawn]], None] | None = None,
+        **options: Any,
+    ) -> list[Drawn]:
         """Keep the upper ``rows`` of cells (None: half of them) and draw the rest; ``options`` as in ``edit``.
 
         Exact: nothing that is kept comes after what is drawn. Raises InputError, PictureError.
@@ -232,8 +229,12 @@ class Painter:
             raise InputError("rows: expected a painter of at least 2 rows of cells, to keep some and draw some")
         check_count("rows", rows, high=whole - 1)
         region = (0, rows * self.studio.cell, self.resolution, self.resolution)
-        drawn = self.edit(image, caption, region=region, **options)
-        return [replace(one, settings=one.settings | {"verb": "complete", "rows": rows}) for one in drawn]
+
+        def named(drawn: list[Drawn]) -> list[Drawn]:
+            return [replace(one, settings=one.settings | {"verb": "complete", "rows": rows}) for one in drawn]
+
+        told = None if each is None else lambda drawn: each(named(drawn))
+        return named(self.edit(image, caption, region=region, each=told, **options))
 
     def variations(
         self,
@@ -317,6 +318,21 @@ class Painter:
         own = {"verb": verb, "model": self.name, "model_id": self.identity or None}
         return own | {"engine": self.studio.engine, "precision": self.studio.precision} | asdict(settings)
 
+    def _choice(
+        self, rank: Rank | None, caption: str, count: int, candidates: int | None, *, usual: int
+    ) -> tuple[Ranking | None, int, dict[str, Any]]:
+        """How many of how many candidates stay, by what, and that as facts; ``usual`` many where it is not said."""
+        check_count("count", count)
+        if candidates is not None:
+            check_count("candidates", candidates)
+        ranking = self.studio.ranking(rank, caption, count, candidates)
+        candidates = candidates or (count if ranking is None else max(usual, count))
+        if count > candidates:
+            most = f"at most as many pictures as candidates ({candidates})"
+            raise InputError(expected("count", most, count, "draw more candidates"))
+        weights = None if ranking is None else {key: value for key, value in asdict(ranking).items() if value}
+        return ranking, candidates, {"candidates": candidates, "rank": weights}
+
     def _drafts(
         self,
         numbers: Sequence[int],
@@ -338,12 +354,22 @@ class Painter:
         )  # fmt: skip
 
     def _retouched(
-        self, job: Retouch, numbers: Sequence[int], count: int, facts: dict[str, Any], watch: Watch | None = None
+        self,
+        job: Retouch,
+        numbers: Sequence[int],
+        count: int,
+        facts: dict[str, Any],
+        watch: Watch | None = None,
+        each: Callable[[list[Drawn]], None] | None = None,
     ) -> list[Drawn]:
-        return [
-            self._drawn(codes, image, job.caption, job.seed, number, score if job.ranking else None, facts)
-            for score, number, codes, image in retouch(self.studio, job, numbers, count, watch)
-        ]
+        def drawn(outcomes: list[Retouched], **other: Any) -> list[Drawn]:
+            return [
+                self._drawn(codes, image, job.caption, job.seed, number, score if job.ranking else None, facts | other)
+                for score, number, codes, image in outcomes
+            ]
+
+        told = None if each is None else lambda done, best: each(drawn(best, candidates=done))
+        return drawn(retouch(self.studio, job, numbers, count, watch, told))
 
     def _drawn(
         self,
@@ -357,13 +383,6 @@ class Painter:
     ) -> Drawn:
         grid = codes.reshape(self.config.rows, self.config.columns)
         return Drawn(Image.fromarray(image), score, seed, index, grid, caption, dict(facts))
-
-    def _unfinished(self, codes: torch.Tensor, rows: int) -> Image.Image:
-        """The first ``rows`` of cells drawn, the rest grey."""
-        page = np.full((self.resolution, self.resolution, 3), 128, np.uint8)
-        top = self.studio.decode(codes[None, : rows * self.config.columns])[0]
-        page[: len(top)] = top
-        return Image.fromarray(page)
 
 
 def load_painter(
@@ -429,14 +448,3 @@ def _compiled_step(engine: str, model: DALLE, precision: str, fingerprint: str |
     else:
         from limner.engines.onnxruntime_step import ONNXRuntimeStep as Compiled  # type: ignore[assignment]
     return EngineStep(model, Compiled(model, precision, threads=torch.get_num_threads(), fingerprint=fingerprint))
-
-
-def _check_enough(count: int, candidates: int) -> None:
-    if count > candidates:
-        raise InputError(
-            f"count: expected at most as many pictures as candidates ({candidates}), got {count}; draw more candidates"
-        )
-
-
-def _rank_fact(ranking: Ranking | None) -> Any:
-    return None if ranking is None else {key: value for key, value in asdict(ranking).items() if value}

@@ -247,6 +247,40 @@ def test_interrupting_variations_keeps_the_finished_ones(
     assert all(Path(row["path"]).is_file() for row in rows)
 
 
+@pytest.mark.parametrize(("verb", "words", "at_once"), [
+    ("edit", ("a red cube", "--region", "0,0,8,8", "--particles", 32), 2),
+    ("complete", ("a red cube", "--rows", 1), 64),
+])  # fmt: skip
+def test_interrupting_edits_keeps_the_best_of_the_finished_batches(
+    limner: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, words: tuple[Any, ...], at_once: int
+) -> None:
+    import limner.sampling.retouch as room
+
+    source = tmp_path / "source.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(source)
+    redrawing, batches = room.redrawing, 1
+
+    def interrupted(*given: Any, **options: Any) -> Any:
+        for done, batch in enumerate(redrawing(*given, **options)):
+            if done == batches:
+                raise KeyboardInterrupt
+            yield batch
+
+    monkeypatch.setattr(room, "redrawing", interrupted)
+    asked = (verb, source, *words, "--count", 2, "--candidates", 130, "--json")
+    rows = limner(*asked, "--out", tmp_path / "some", code=130)
+    assert len(rows) == 2
+    assert all(row["index"] < at_once for row in rows)
+    assert rows[0]["score"] >= rows[1]["score"]
+    assert {(read_facts(row["path"])["verb"], read_facts(row["path"])["candidates"]) for row in rows} == {
+        (verb, at_once)
+    }
+    batches = 0
+    asked = (verb, source, *words, "--out", tmp_path / "none", "--json")
+    assert limner(*asked, code=130) == []
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -20,10 +20,9 @@ from limner.cli.drawing import (
     Temperature,
     TopK,
     TopP,
-    answer,
     parse_rank,
     sampling,
-    save_all,
+    save_and_answer,
 )
 
 
@@ -52,14 +51,17 @@ def complete(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Finish a picture from its upper rows."""
+    """Finish a picture from its upper rows.
+
+    An interrupted run keeps the best of the batches that are finished.
+    """
     from limner.painter import load_painter
     from limner.pictures.load import load_picture
 
     picture = load_picture(image)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    drawn = painter.complete(
-        painter.fit(picture) if fit else picture, caption, rows=rows, count=count, candidates=candidates, seed=seed,
-        rank=parse_rank(rank), cut=cut, **sampling(temperature, top_k, top_p, guidance),
-    )  # fmt: skip
-    answer(save_all(drawn, out), json)
+    picture = painter.fit(picture) if fit else picture
+    options = sampling(temperature, top_k, top_p, guidance) | {
+        "rows": rows, "count": count, "candidates": candidates, "seed": seed, "rank": parse_rank(rank), "cut": cut
+    }  # fmt: skip
+    save_and_answer(lambda each: painter.complete(picture, caption, each=each, **options), out, json)

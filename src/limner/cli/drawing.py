@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -105,6 +105,21 @@ def save_all(drawn: Sequence[Drawn], folder: Path, *, before: str = "") -> list[
         one.save(path)
         rows.append(row_of(path, one.facts))
     return rows
+
+
+def save_and_answer(draw: Callable[[Callable[[list[Drawn]], None]], list[Drawn]], out: Path, as_json: bool) -> None:
+    """Save what ``draw`` gives and print the answer; interrupted, the best that it has told until then."""
+    best: list[Drawn] = []
+
+    def keep(so_far: list[Drawn]) -> None:
+        best[:] = so_far
+
+    try:
+        keep(draw(keep))
+    except KeyboardInterrupt:
+        answer(save_all(best, out) if best else [], as_json)
+        raise
+    answer(save_all(best, out), as_json)
 
 
 def row_of(path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

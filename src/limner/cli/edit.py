@@ -22,10 +22,9 @@ from limner.cli.drawing import (
     Temperature,
     TopK,
     TopP,
-    answer,
     parse_rank,
     sampling,
-    save_all,
+    save_and_answer,
 )
 from limner.errors import InputError
 
@@ -62,7 +61,10 @@ def edit(
     threads: Threads = None,
     json: Json = False,
 ) -> None:
-    """Redraw a region of a picture to fit a caption; pixels outside it stay as they are."""
+    """Redraw a region of a picture to fit a caption; pixels outside it stay as they are.
+
+    An interrupted run keeps the best of the batches that are finished.
+    """
     corners = None if region is None else _corners(region)
     from limner.painter import load_painter
     from limner.pictures.load import load_picture
@@ -70,12 +72,12 @@ def edit(
     picture = load_picture(image)
     shape = None if mask is None else load_picture(mask, exif=False)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    drawn = painter.edit(
-        painter.fit(picture) if fit else picture, caption, region=corners, mask=shape, count=count,
-        candidates=candidates, seed=seed, particles=particles, sweeps=sweeps, seam=seam, rank=parse_rank(rank), cut=cut,
-        **sampling(temperature, top_k, top_p, guidance),
-    )  # fmt: skip
-    answer(save_all(drawn, out), json)
+    picture = painter.fit(picture) if fit else picture
+    options = sampling(temperature, top_k, top_p, guidance) | {
+        "region": corners, "mask": shape, "count": count, "candidates": candidates, "seed": seed,
+        "particles": particles, "sweeps": sweeps, "seam": seam, "rank": parse_rank(rank), "cut": cut,
+    }  # fmt: skip
+    save_and_answer(lambda each: painter.edit(picture, caption, each=each, **options), out, json)
 
 
 def _corners(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from limner.cli.common import DEFAULT_MODEL, Device, Json, Model, Threads
+from limner.cli.drawing import Engine
 from limner.errors import FileError, InputError, MissingExtra, ModelError
 
 MaybePath = Optional[Path]  # noqa: UP045 - typer on Python 3.11
@@ -31,6 +32,7 @@ def serve(
     candidates: Annotated[int, typer.Option("--max-candidates", min=1, help="Candidates of one request.")] = 512,
     grace: Annotated[float, typer.Option("--grace", min=0, help="Seconds for requests when told to stop.")] = 20.0,
     log_captions: Annotated[bool, typer.Option("--log-captions", help="Let captions stand in the log.")] = False,
+    engine: Engine = "auto",
     precision: Annotated[str, typer.Option("--precision", help="float32, bf16 or int8.")] = "float32",
     device: Device = "auto",
     threads: Threads = None,
@@ -59,7 +61,7 @@ def serve(
         runs=runs, grace=grace, log_captions=log_captions,
         limits=Limits(waiting=waiting, rows=rows, candidates=candidates, count=min(64, candidates)),
     )  # fmt: skip
-    painter, looker = _models(model, clip, device, precision)
+    painter, looker = _models(model, clip, device, engine, precision)
 
     def ready(address: str, port: int) -> None:
         shown = f"[{address}]" if ":" in address else address
@@ -71,7 +73,7 @@ def serve(
     run(Desk(painter, looker, settings), ready)
 
 
-def _models(model: str, clip: str | None, device: str, precision: str) -> tuple[Any, Any]:
+def _models(model: str, clip: str | None, device: str, engine: str, precision: str) -> tuple[Any, Any]:
     from limner.looker import load_looker
     from limner.models.modelfolder import find_model
     from limner.painter import load_painter
@@ -81,7 +83,7 @@ def _models(model: str, clip: str | None, device: str, precision: str) -> tuple[
             find_model(model)
         except ModelError:  # only looking was asked for
             return None, load_looker(clip, device=device)
-    painter = load_painter(model, device=device, precision=precision)
+    painter = load_painter(model, device=device, engine=engine, precision=precision)
     if clip is not None:
         return painter, load_looker(clip, device=device)
     return painter, None if painter.studio.clip is None else load_looker(model, device=device)

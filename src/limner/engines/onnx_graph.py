@@ -38,7 +38,8 @@ def weights_of(model: DALLE, *, as_int8: bool) -> dict[str, np.ndarray]:
     K = model.config.width // model.config.heads
     for number, block in enumerate(_blocks(model)):
         attention, mlp = block.attn, block.mlp
-        weight, bias = attention.in_proj_weight, attention.in_proj_bias
+        weight: Tensor = attention.in_proj_weight
+        bias: Tensor | None = attention.in_proj_bias
         if attention.q_norm is None or attention.k_norm is None:
             divisor = torch.ones(len(weight))
             divisor[: model.config.width] = math.sqrt(K)
@@ -46,14 +47,14 @@ def weights_of(model: DALLE, *, as_int8: bool) -> dict[str, np.ndarray]:
         else:
             found[f"{number}.q_norm.weight"] = _array(attention.q_norm.weight / math.sqrt(K))
             found[f"{number}.k_norm.weight"] = _array(attention.k_norm.weight)
-        matrices = {
+        matrices: dict[str, tuple[Tensor, Tensor | None]] = {
             "project": (weight, bias),
             "finish": (attention.out_proj.weight, attention.out_proj.bias),
             "expand": (mlp.c_fc.weight, mlp.c_fc.bias),
             "contract": (mlp.c_proj.weight, mlp.c_proj.bias),
         }
-        for name, (weight, offset) in matrices.items():
-            found |= _matrix(f"{number}.{name}", weight, offset, as_int8)
+        for name, (matrix, offset) in matrices.items():
+            found |= _matrix(f"{number}.{name}", matrix, offset, as_int8)
         found |= _norm(f"{number}.ln_1", block.ln_1) | _norm(f"{number}.ln_2", block.ln_2)
     return found | _norm("ln_final", model.ln_final) | _matrix("head", model.image_head(), None, as_int8)
 

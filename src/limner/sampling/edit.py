@@ -13,7 +13,7 @@ distribution, so at temperature 1 without filters the target is the model's own 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +71,28 @@ def redraw(
     empty: Tensor | None = None,
     watch: Watch | None = None,
 ) -> Tensor:
-    """Redraw the ``free`` cells of a picture: codes int64 (N,), free bool (N,) → codes (len(pictures), N).
+    """Redraw the ``free`` cells of a picture to the end; see ``redrawing``: → codes (len(pictures), N)."""
+    batches = redrawing(
+        step, caption, codes, free, pictures, seed=seed, settings=settings, effort=effort, empty=empty, watch=watch
+    )
+    return torch.cat([drawn for _, drawn in batches])
+
+
+def redrawing(
+    step: Step,
+    caption: Tensor,
+    codes: Tensor,
+    free: Tensor,
+    pictures: Sequence[int],
+    *,
+    seed: int,
+    settings: SamplingSettings,
+    effort: Effort,
+    empty: Tensor | None = None,
+    watch: Watch | None = None,
+) -> Iterator[tuple[list[int], Tensor]]:
+    """Redraw the ``free`` cells of a picture batch by batch: codes int64 (N,), free bool (N,) → a batch's numbers and
+    their codes (B, N).
 
     ``caption`` and ``empty`` are rows of ids (L,); ``empty`` is needed where guidance is not 1. Picture k is a function
     of seed, k and the rest, whoever is drawn with it. Raises InputError.
@@ -93,14 +114,12 @@ def redraw(
         contexts.append(step.read(empty, given))
     scene = _Scene(step, contexts, codes.to(step.device), free.tolist(), first, last, seed, settings, watch)
     batch = max(1, most // particles)
-    done = []
     for start in range(0, len(pictures), batch):
         some = list(pictures[start : start + batch])
         drawn, kept = _monte_carlo(scene, some, particles)
         for sweep in range(0 if exact else effort.sweeps):
             drawn, kept = _sweep(scene, some, drawn, kept, sweep)
-        done.append(drawn)
-    return torch.cat(done).cpu()
+        yield some, drawn.cpu()
 
 
 @dataclass(frozen=True)

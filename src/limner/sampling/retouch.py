@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from limner.sampling.edit import Effort, as_places, redraw
+from limner.sampling.edit import Effort, as_places, redrawing
 from limner.sampling.likelihood import log_likelihoods
-from limner.sampling.rank import Best, Ranking
+from limner.sampling.rank import Best, ClipScorer, Ranking
 from limner.sampling.regions import blend, cells_of
 from limner.sampling.settings import SamplingSettings
 from limner.sampling.studio import Studio
@@ -50,16 +50,27 @@ a function that gives pixels uint8 (H, W, 3)."""
 
 
 def retouch(
-    studio: Studio, job: Retouch, numbers: Sequence[int], count: int, watch: Watch | None = None
+    studio: Studio,
+    job: Retouch,
+    numbers: Sequence[int],
+    count: int,
+    watch: Watch | None = None,
+    each: Callable[[int, list[Retouched]], None] | None = None,
 ) -> list[Retouched]:
-    """The ``count`` best of the pictures ``numbers`` of the job's seed, best first. Raises InputError."""
+    """The ``count`` best of the pictures ``numbers`` of the job's seed, best first. Raises InputError.
+
+    ``each`` hears, after every batch, how many are finished and the best so far.
+    """
 
     def told(number: int, codes: Tensor, done: float) -> None:
         assert watch is not None
         watch(number, done, lambda: blend(job.before, studio.decode(codes[None])[0], job.wanted, job.seam))
 
     ids = studio.ids([job.caption, ""], job.cut)
-    codes = redraw(
+    scorer = studio.scorer(job.caption, job.ranking)
+    best: Best[tuple[np.ndarray, np.ndarray]] = Best(count)
+    finished = 0
+    for some, codes in redrawing(
         studio.step,
         ids[0],
         studio.encode(job.before),
@@ -70,15 +81,33 @@ def retouch(
         effort=job.effort,
         empty=ids[1],
         watch=None if watch is None else told,
-    )
-    images = [blend(job.before, image, job.wanted, job.seam) for image in studio.decode(codes)]
-    scores = [0.0] * len(codes)
-    if job.ranking is not None:
-        scorer, nats = studio.scorer(job.caption, job.ranking), None
-        if job.ranking.likelihood:
-            nats = log_likelihoods(studio.model, ids[:1].expand(len(codes), -1), codes) / codes.shape[1]
-        cosines = None if scorer is None else scorer.cosines(np.stack(images))
-        scores = job.ranking.scores(cosines, nats).tolist()
-    best: Best[int] = Best(count)
-    best.offer((score, number, at) for at, (score, number) in enumerate(zip(scores, numbers, strict=True)))
-    return [Retouched(score, number, codes[at].numpy(), images[at]) for score, number, at in best.kept]
+    ):
+        images = [blend(job.before, image, job.wanted, job.seam) for image in studio.decode(codes)]
+        scores = _scores(studio, job, scorer, ids[:1], codes, images)
+        best.offer(zip(scores, some, zip(codes.numpy(), images, strict=True), strict=True))
+        finished += len(some)
+        if each is not None:
+            each(finished, _outcomes(best))
+    return _outcomes(best)
+
+
+def _scores(
+    studio: Studio,
+    job: Retouch,
+    scorer: ClipScorer | None,
+    ids: Tensor,
+    codes: Tensor,
+    images: list[np.ndarray],
+) -> list[float]:
+    if job.ranking is None:
+        return [0.0] * len(codes)
+    nats = None
+    if job.ranking.likelihood:
+        nats = log_likelihoods(studio.model, ids.expand(len(codes), -1), codes) / codes.shape[1]
+    cosines = None if scorer is None else scorer.cosines(np.stack(images))
+    scores: list[float] = job.ranking.scores(cosines, nats).tolist()
+    return scores
+
+
+def _outcomes(best: Best[tuple[np.ndarray, np.ndarray]]) -> list[Retouched]:
+    return [Retouched(score, number, codes, image) for score, number, (codes, image) in best.kept]

@@ -151,6 +151,13 @@ class Studio:
         with torch.inference_mode():
             return np.concatenate([to_uint8(self.dvae.decode(grid[None]).cpu().numpy()) for grid in grids])
 
+    def unfinished(self, codes: torch.Tensor, rows: int) -> np.ndarray:
+        """A picture uint8 (H, W, 3) of codes (N,) whose first ``rows`` of cells are drawn, the rest grey."""
+        page = np.full((self.resolution, self.resolution, 3), 128, np.uint8)
+        top = self.decode(codes[None, : rows * self.layout.columns])[0]
+        page[: len(top)] = top
+        return page
+
     def codes_of(self, image: Source | np.ndarray) -> torch.Tensor:
         """Codes int64 (N,) of a picture, or the codes that were given. Raises InputError, PictureError."""
         if not isinstance(image, np.ndarray):

@@ -129,8 +129,8 @@ class Graph:
         text_values = self._input(f"text_values.{number}", [H, *several, L, K])
         # Caption: rows of one caption read its keys together. (1, H, B, K) · (H, K, L) → (1, H, B, L)
         text = self._by_caption(q, text_keys, L)
-        # Image: every row has its own keys, and a query is a column: a row by a matrix that has to be turned takes
-        # four times as long. (H, B, S, K) · (1, H, B, K, 1) → (1, H, B, S)
+        # Image: every row has its own keys, and a query is a column: a row by a matrix that has to be turned takes much
+        # longer. (H, B, S, K) · (1, H, B, K, 1) → (1, H, B, S)
         image = node("MatMul", past_keys, node("Unsqueeze", q, self._ints(-1)))
         image = node("Add", node("Squeeze", image, self._ints(-1)), f"bias.{pattern}")
         own = node("ReduceSum", node("Mul", q, k), self._ints(-1))

@@ -98,7 +98,7 @@ class ONNXRuntimeStep:
         options = self._library.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.log_severity_level = _ERRORS_ONLY
-        # The graph is written as it shall run: joined to one, a sum and its norm take three times as long.
+        # The graph is written as it shall run: a sum and its norm, for one, would be joined to something slower.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_external_initializers(list(self._values), list(self._values.values()))
         return self._library.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

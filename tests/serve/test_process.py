@@ -135,3 +135,10 @@ def test_where_it_cannot_listen_is_one_line() -> None:
             assert answer.returncode == 1
             assert told in answer.stderr
             assert len(answer.stderr.splitlines()) == 1
+
+
+def test_an_engine_that_is_none_is_one_line(tiny_painter: Path) -> None:
+    command = [sys.executable, "-m", "limner", "serve", "--model", str(tiny_painter), "--port", "0", "--engine", "tpu"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 1
+    assert answer.stderr == "limner: engine: expected auto, torch, openvino or onnxruntime, got 'tpu'\n"

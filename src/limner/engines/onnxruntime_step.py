@@ -98,6 +98,8 @@ class ONNXRuntimeStep:
         options = self._library.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self._threads, 1
         options.log_severity_level = _ERRORS_ONLY
+        # Threads that wait by spinning take the cores from whatever else runs, and from torch between two steps.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # The graph is written as it shall run: a sum and its norm, for one, would be joined to something slower.
         options.graph_optimization_level = self._library.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_external_initializers(list(self._values), list(self._values.values()))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -29,6 +30,8 @@ DIGITS = {"model.code_levels": "[7, 5, 5, 5, 5]"}
 ROTARY = {"model.rotary": "true"}
 SWIGLU = {"model.activation": '"swiglu"', "model.mlp_ratio": "2.6667"}
 TIED = {"model.tied": "true", "model.width": "232"}
+SMALL = {"model.tied": "true", "model.width": "224", "model.mlp_ratio": "2.875"}
+"""Tied, at a width that rotary positions can halve twice in each of four heads, and the rest in the MLP."""
 
 VARIANTS: dict[str, dict[str, str]] = {
     "paper": {},
@@ -41,6 +44,7 @@ VARIANTS: dict[str, dict[str, str]] = {
     "shared code digits": DIGITS,
     "Muon, QK-norm, full, digits": MUON | QK_NORM | FULL | DIGITS,
     "the same, rotary, SwiGLU": MUON | QK_NORM | FULL | DIGITS | ROTARY | SWIGLU,
+    "dalle_small's (width 224)": MUON | DIGITS | ROTARY | SWIGLU | SMALL,
 }
 RATES = ("1e-3", "4e-3")
 """Beside the recipe's own, for both optimisers with one seed: neither is shown at a rate that does not suit it."""
@@ -83,7 +87,7 @@ def main() -> None:
     found: dict[str, list[float]] = {name: [] for name in chosen}
     for seed in range(args.seeds):  # seed by seed, so that an unfinished table is whole in its rows
         for name in chosen:
-            run = args.out / f"{'-'.join(name.replace(',', '').replace('(', '').replace(')', '').split())}-{seed}"
+            run = args.out / ("-".join(re.sub(r"[,()']", "", name).split()) + f"-{seed}")
             found[name].append(nats(run, VARIANTS[name], seed, args.codes, args.dvae))
             print(f"{name}, seed {seed}: {found[name][-1]:.3f}", file=sys.stderr, flush=True)
     rates = {}
@@ -92,12 +96,17 @@ def main() -> None:
             changes = VARIANTS[name] | {"learning_rate": rate}
             rates[f"{name}, rate {rate}"] = nats(args.out / f"{name}-rate-{rate}", changes, 0, args.codes, args.dvae)
     width = max(map(len, [*found, *rates]))
-    print(f"{'':<{width}} parameters   nats  spread  against paper")
+    print(f"{'':<{width}} parameters   nats  spread  against paper, seed by seed")
     rows = {}
     for name, values in found.items():
         mean, spread = statistics.mean(values), max(values) - min(values)
         rows[name] = {"parameters": sizes[name], "nats": mean, "spread": spread, "seeds": values}
-        gain = f"{mean - statistics.mean(found['paper']):+.3f}" if "paper" in found else ""
+        gain = ""
+        if "paper" in found:
+            # A seed deals the same pictures in the same order to all, so that its runs are pairs.
+            gains = [value - paper for value, paper in zip(values, found["paper"], strict=True)]
+            rows[name]["gains"] = gains
+            gain = f"{statistics.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
         print(f"{name:<{width}} {sizes[name]:>10,} {mean:6.3f}  {spread:6.3f}  {gain}")
     for name, value in rates.items():
         print(f"{name:<{width}} {'one seed':>10} {value:6.3f}")

@@ -9,7 +9,8 @@ import pytest
 from limner.errors import InputError
 from limner.storybook import chinese, english
 from limner.storybook.deal import deal
-from limner.storybook.scene import FAMILIES, Garment, Scene, Thing, combination
+from limner.storybook.scene import FAMILIES, Garment, Scene, Thing
+from limner.storybook.splits import combination
 
 LANGUAGES = {"en": english, "zh": chinese}
 CAT = Thing("cat", garments=(Garment("hat", "red"), Garment("gloves", "blue")))

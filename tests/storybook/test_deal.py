@@ -10,7 +10,8 @@ import pytest
 from limner.errors import InputError
 from limner.storybook import chinese, english
 from limner.storybook.deal import FAMILY_WEIGHTS, GARMENT_COUNTS, deal, stream
-from limner.storybook.scene import ANIMALS, combination, held_out
+from limner.storybook.scene import ANIMALS
+from limner.storybook.splits import combination, held_out
 
 
 def test_deals_are_pure_and_streams_jump() -> None:

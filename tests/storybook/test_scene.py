@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from limner.errors import InputError
-from limner.storybook.scene import ANIMALS, COLOURS, GARMENTS, THINGS, Garment, Scene, Thing, combination, held_out
+from limner.storybook.scene import ANIMALS, COLOURS, GARMENTS, THINGS, Garment, Scene, Thing
+from limner.storybook.splits import combination, held_out
 
 RED_CUBE, BLUE_BALL = Thing("cube", "red"), Thing("ball", "blue")
 

@@ -46,6 +46,7 @@ def composition(
         Optional[Path],  # noqa: UP045
         typer.Option("--write-prompts", help="Only write the prompts, as GenEval's JSON lines, to this file."),
     ] = None,
+    editing: Annotated[int, typer.Option(help="So many pictures are edited too: one of two things redrawn.")] = 0,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Judge the judge, with --model's dVAE where given.")
     ] = False,
@@ -64,7 +65,9 @@ def composition(
     from limner.evaluate.tasks import write_prompts as write
 
     chosen = choose_tasks(_words(tasks))
-    settings = Settings(prompts_per_task, count, candidates, seed, _words(parts), _words(languages))
+    settings = Settings(
+        prompts_per_task, count, candidates, seed, _words(parts), _words(languages), editing=editing
+    )
     given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     sampling = {name: value for name, value in given.items() if value is not None}
     if write_prompts is not None:
@@ -212,6 +215,9 @@ def _composition_lines(report: dict[str, Any]) -> list[str]:
         (f"language {n}", _share(t["overall"]), _range(*t["overall_interval"])) for n, t in report["languages"].items()
     ]
     checks = [(f"control {n}", _share(t["accuracy"]), _range(*t["interval"])) for n, t in report["controls"].items()]
+    if "editing" in report:
+        edited = report["editing"]
+        checks.append(("region editing", _share(edited["accuracy"]), _range(*edited["interval"])))
     return lines + table([*parts, *said, *checks])
 
 

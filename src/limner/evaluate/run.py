@@ -13,6 +13,7 @@ from limner.errors import InputError
 from limner.evaluate.calibrate import another, blanks
 from limner.evaluate.compare import FORMAT, VERSION
 from limner.evaluate.composition import Draws, Outcome, by, by_task, draw_and_judge, summary, to_pixels
+from limner.evaluate.editing import evaluate_editing
 from limner.evaluate.statistics import interval, mean
 from limner.evaluate.tasks import LANGUAGES, Prompt, Task, all_prompts
 from limner.storybook.draw import draw
@@ -26,7 +27,10 @@ PARTS = ("seen", "heldout", "wording")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is drawn: ``prompts`` for each task and part, ``count`` kept of ``candidates``; ``seed`` is all chance's."""
+    """What is drawn: ``prompts`` for each task and part, ``count`` kept of ``candidates``; ``seed`` is all chance's.
+
+    ``unconditional``: pictures without a caption, a control. ``editing``: pictures of which a region is redrawn.
+    """
 
     prompts: int = 20
     count: int = 1
@@ -35,8 +39,11 @@ class Settings:
     parts: tuple[str, ...] = PARTS
     languages: tuple[str, ...] = LANGUAGES
     unconditional: int = 32
+    editing: int = 0
 
     def __post_init__(self) -> None:
+        if self.editing < 0:
+            raise InputError(f"editing: expected 0 or more pictures, got {self.editing}")
         if self.prompts < 1:
             raise InputError(f"prompts per task: expected 1 or more, got {self.prompts}")
         if not 1 <= self.count <= self.candidates:
@@ -103,7 +110,18 @@ def evaluate_composition(
         "judge": judge.facts,
         "seconds": {"drawing": drawing, "judging": judging},
     }
-    return report, [outcome for group in outcomes.values() for outcome in group]
+    every = [outcome for group in outcomes.values() for outcome in group]
+    if settings.editing:
+        report["editing"], edited = evaluate_editing(
+            painter,  # type: ignore[arg-type]  # a painter that draws also edits
+            judge,
+            settings.editing,
+            seed=settings.seed,
+            sampling=sampling,
+            quiet=quiet,
+        )
+        every += edited
+    return report, every
 
 
 def part_prompts(tasks: Sequence[Task], part: str, settings: Settings) -> list[Prompt]:

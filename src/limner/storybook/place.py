@@ -188,15 +188,20 @@ def _place_stack(blocks: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:
     return tuple(reversed(boxes))
 
 
+_LOW = -0.2
+"""A support's top above which (box units, y down) it counts as tall."""
+
+
 def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
-    below = dice.between(0.84, 0.94)
-    base = Box(0.5, 1 - MARGIN - below / 2 + 0.02, below)
     top = THING_KINDS[support.kind].top
     assert top is not None
-    count = 3 + dice.below(2)
-    room = 0.86 * below
-    side = min(room / count, 0.27)
-    step = room / count
+    # What is tall leaves no room above itself: it is drawn smaller, and three stand on it.
+    tall = top < _LOW
+    below = dice.between(0.66, 0.72) if tall else dice.between(0.84, 0.94)
+    base = Box(0.5, 1 - MARGIN - below / 2 + 0.02, below)
+    count = 3 + dice.below(1 if tall else 2)
+    step = (0.96 if tall else 0.86) * below / count
+    side = min(0.93 * step, 0.27)
     ground = base.y + top * below
     members = [
         _standing(

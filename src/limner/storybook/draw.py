@@ -17,7 +17,7 @@ from limner.storybook.world.brush import Brush
 from limner.storybook.world.character import draw_character
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS, INK, mix, tone
 from limner.storybook.world.settings import SETTINGS
-from limner.storybook.world.shapes import SHAPES
+from limner.storybook.world.shapes import SHAPES, draw_in_shape
 from limner.storybook.world.styles import STYLES, Style
 from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
@@ -196,14 +196,8 @@ def _draw_figure(brush: Brush, figure: Figure, shadow: tuple[int, int, int]) -> 
 def _draw_thing(brush: Brush, thing: Thing, colour: str | None) -> None:
     kind = THING_KINDS[thing.kind]
     if thing.shape:
-        shape, host = SHAPES[thing.shape], kind.host
-        assert host is not None
-        shades = tone(COLOURS[colour].rgb) if colour else shape.tone
-        host.behind(brush, shades)
-        brush.inner(host.box)
-        shape.draw(brush, shades if colour else None)
-        brush.leave()
-        host.front(brush, shades)
+        assert kind.host is not None
+        draw_in_shape(brush, kind.host, SHAPES[thing.shape], tone(COLOURS[colour].rgb) if colour else None)
     elif thing.texture:
         texture = TEXTURES[thing.texture]
         shades = tone(COLOURS[colour].rgb if colour else texture.natural)

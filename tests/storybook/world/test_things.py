@@ -11,7 +11,8 @@ import pytest
 
 from limner.storybook.world.brush import Brush
 from limner.storybook.world.colours import COLOURS, Tone, tone
-from limner.storybook.world.shapes import SHAPES
+from limner.storybook.world.shapes import SHAPES, draw_in_shape
+from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
 
 SIZE, SIDE = 128, 0.8
@@ -45,18 +46,9 @@ def thing(kind: str, colour: str) -> np.ndarray:
 
 
 def hosted(kind: str, shape: str, colour: Tone | None = None) -> np.ndarray:
-    host, entry = THING_KINDS[kind].host, SHAPES[shape]
+    host = THING_KINDS[kind].host
     assert host is not None
-
-    def draw(brush: Brush) -> None:
-        shades = colour or entry.tone
-        host.behind(brush, shades)
-        brush.inner(host.box)
-        entry.draw(brush, colour)
-        brush.leave()
-        host.front(brush, shades)
-
-    return drawn(draw)
+    return drawn(lambda brush: draw_in_shape(brush, host, SHAPES[shape], colour))
 
 
 def share(picture: np.ndarray, rgb: tuple[int, int, int], reach: int = 12) -> float:
@@ -149,6 +141,29 @@ def test_shapes_of_a_host_differ_at_32_pixels(kind: str) -> None:
     small = {shape: hosted(kind, shape, blue).reshape(32, 4, 32, 4, 3).mean((1, 3)) for shape in SHAPES}
     for a, b in combinations(small, 2):
         assert np.abs(small[a] - small[b]).mean() > 2.5, (a, b)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_dial_leaves_most_of_a_shape_to_be_seen(shape: str) -> None:
+    entry = SHAPES[shape]
+    bare = touched(drawn(lambda brush: entry.draw(brush, None)))
+    x, y, radius = entry.broad
+    rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
+    dial = np.hypot(columns / SIZE - 0.5 - x * SIDE, rows / SIZE - 0.5 - y * SIDE) <= radius * SIDE
+    assert bare[dial].all()  # it lies on the shape
+    assert (bare & ~dial).sum() > 0.6 * bare.sum()
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_a_clock_shows_its_texture_around_the_dial(texture: str) -> None:
+    entry = TEXTURES[texture]
+
+    def clock(brush: Brush) -> None:
+        with brush.covered(entry.cover, tone(entry.natural)):
+            THING_KINDS["clock"].draw(brush, tone(entry.natural))
+
+    plain = drawn(lambda brush: THING_KINDS["clock"].draw(brush, tone(entry.natural)))
+    assert (np.abs(drawn(clock) - plain).max(-1) > 24).sum() > 0.06 * touched(plain).sum()
 
 
 def test_words_are_there_and_no_two_things_share_them() -> None:

@@ -134,8 +134,9 @@ def _lamp(brush: Brush, colour: Tone) -> None:
 
 
 def _clock_bells(brush: Brush, colour: Tone) -> None:
-    brush.limb(-0.22, 0.33, -0.28, 0.435, 0.07, colour.dark)
-    brush.limb(0.22, 0.33, 0.28, 0.435, 0.07, colour.dark)
+    for s in (-1, 1):
+        brush.limb(s * 0.12, 0.22, s * 0.28, 0.435, 0.07, colour.dark)
+        brush.limb(s * 0.2, -0.24, s * 0.05, 0.1, 0.045, _BRASS)
     brush.limb(0, -0.34, 0, -0.42, 0.05, _BRASS)
     for s in (-1, 1):
         brush.shape(
@@ -145,19 +146,18 @@ def _clock_bells(brush: Brush, colour: Tone) -> None:
 
 
 _TICKS = " ".join(
-    f"M {0.2 * x:.3f} {-0.2 * y:.3f} L {0.235 * x:.3f} {-0.235 * y:.3f}"
+    f"M {0.36 * x:.3f} {-0.36 * y:.3f} L {0.43 * x:.3f} {-0.43 * y:.3f}"
     for x, y in ((sin(pi * i / 2), cos(pi * i / 2)) for i in range(4))
 )
 
 
 def _clock_dial(brush: Brush, colour: Tone) -> None:
-    brush.blob(0, 0.06, 0.275, 0.275, _DIAL)
-    brush.inner((0, 0.06, 1.0))
+    """Fills the unit box."""
+    brush.blob(0, 0, 0.5, 0.5, _DIAL)
     brush.edge(_TICKS, 1.7)
-    brush.edge("M 0 0 L 0 -0.17", 2.0)
-    brush.edge("M 0 0 L 0.115 0.06", 2.2)
-    brush.oval(0, 0, 0.034, 0.034, INK)
-    brush.leave()
+    brush.edge("M 0 0 L 0 -0.31", 2.0)
+    brush.edge("M 0 0 L 0.21 0.11", 2.2)
+    brush.oval(0, 0, 0.062, 0.062, INK)
 
 
 def _clock(brush: Brush, colour: Tone) -> None:
@@ -165,7 +165,9 @@ def _clock(brush: Brush, colour: Tone) -> None:
     brush.blob(0, 0.06, 0.385, 0.385, colour.main)
     brush.oval(0.03, 0.09, 0.325, 0.325, colour.dark)
     brush.oval(-0.01, 0.05, 0.325, 0.325, colour.main)
+    brush.inner((0, 0.06, 0.47))
     _clock_dial(brush, colour)
+    brush.leave()
 
 
 FURNITURE: dict[str, ThingKind] = {
@@ -181,6 +183,6 @@ FURNITURE: dict[str, ThingKind] = {
     ),
     "table": ThingKind(Noun("table", "tables", "桌子", "张"), _table, top=-0.10),
     "clock": ThingKind(
-        Noun("clock", "clocks", "闹钟", "个"), _clock, host=Host(_clock_bells, (0, 0.05, 0.84), _clock_dial)
+        Noun("clock", "clocks", "闹钟", "个"), _clock, host=Host(_clock_bells, (0, 0.05, 0.84), face=_clock_dial)
     ),
 }

@@ -9,17 +9,20 @@ from limner.storybook.world.brush import Brush
 from limner.storybook.world.colours import COLOURS, CREAM, RGB, Tone, mix, tone
 from limner.storybook.world.outdoors import draw_blossom
 from limner.storybook.world.solids import draw_cube, draw_heart, draw_star
+from limner.storybook.world.thing_kind import Host
 from limner.storybook.world.words import Noun
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape: its words, its drawing in the unit box, in its own colours or (given shades) in those, and the shades
-    that the thing's other parts have with its own colours."""
+    """A shape: its words, its drawing in the unit box, in its own colours or (given shades) in those, the shades that the
+    thing's other parts have with its own colours, and where it is ``broad``: the centre (x, y) and radius of a circle that
+    leaves the shape to be seen around it."""
 
     noun: Noun
     draw: Callable[[Brush, Tone | None], None]
     tone: Tone
+    broad: tuple[float, float, float]
 
 
 def _own(name: str) -> Tone:
@@ -141,12 +144,28 @@ def _solid(draw: Callable[[Brush, Tone], None], name: str) -> tuple[Callable[[Br
 
 
 SHAPES: dict[str, Shape] = {
-    "avocado": Shape(Noun("avocado", "avocados", "鳄梨", "个"), _avocado, _AVOCADO),
-    "heart": Shape(Noun("heart", "hearts", "爱心", "颗"), *_solid(draw_heart, "red")),
-    "star": Shape(Noun("star", "stars", "星星", "颗"), *_solid(draw_star, "yellow")),
-    "mushroom": Shape(Noun("mushroom", "mushrooms", "蘑菇", "个"), _mushroom, _own("red")),
-    "carrot": Shape(Noun("carrot", "carrots", "胡萝卜", "根"), _carrot, _own("orange")),
-    "flower": Shape(Noun("flower", "flowers", "花朵", "朵"), _blossom, _own("pink")),
-    "cube": Shape(Noun("cube", "cubes", "立方体", "个"), *_solid(draw_cube, "blue")),
-    "banana": Shape(Noun("banana", "bananas", "香蕉", "根"), _banana, _own("yellow")),
+    "avocado": Shape(Noun("avocado", "avocados", "鳄梨", "个"), _avocado, _AVOCADO, broad=(0, 0.16, 0.21)),
+    "heart": Shape(Noun("heart", "hearts", "爱心", "颗"), *_solid(draw_heart, "red"), broad=(0, -0.05, 0.22)),
+    "star": Shape(Noun("star", "stars", "星星", "颗"), *_solid(draw_star, "yellow"), broad=(0, 0.04, 0.19)),
+    "mushroom": Shape(Noun("mushroom", "mushrooms", "蘑菇", "个"), _mushroom, _own("red"), broad=(0, -0.15, 0.20)),
+    "carrot": Shape(Noun("carrot", "carrots", "胡萝卜", "根"), _carrot, _own("orange"), broad=(0, -0.07, 0.19)),
+    "flower": Shape(Noun("flower", "flowers", "花朵", "朵"), _blossom, _own("pink"), broad=(0, 0, 0.19)),
+    "cube": Shape(Noun("cube", "cubes", "立方体", "个"), *_solid(draw_cube, "blue"), broad=(0, 0.02, 0.24)),
+    "banana": Shape(Noun("banana", "bananas", "香蕉", "根"), _banana, _own("yellow"), broad=(0.13, 0.16, 0.17)),
 }
+
+
+def draw_in_shape(brush: Brush, host: Host, shape: Shape, colour: Tone | None) -> None:
+    """A thing in the shape of another, in these shades; in the shape's own colours where there are none."""
+    shades = colour or shape.tone
+    host.behind(brush, shades)
+    brush.inner(host.box)
+    shape.draw(brush, colour)
+    if host.face is not None:
+        x, y, radius = shape.broad
+        brush.inner((x, y, 2 * radius))
+        host.face(brush, shades)
+        brush.leave()
+    brush.leave()
+    if host.front is not None:
+        host.front(brush, shades)

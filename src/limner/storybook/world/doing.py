@@ -122,7 +122,12 @@ def _skateboard(brush: Brush, hands: Hands) -> None:
 
 DOINGS: dict[str, Doing] = {
     "walking a dog": Doing(
-        Phrases(("walking a dog", "taking a dog for a walk"), ("遛狗", "牵着一只狗散步")), 0.80, -0.14, 0.09, front=_dog
+        Phrases(("walking a dog", "taking a dog for a walk"), ("遛狗", "牵着一只狗散步")),
+        0.80,
+        -0.14,
+        0.09,
+        reach=0.94,
+        front=_dog,
     ),
     "holding a balloon": Doing(
         Phrases(("holding a balloon", "with a balloon in the hand"), ("拿着气球", "拿着一个气球")),

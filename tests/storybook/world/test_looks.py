@@ -145,10 +145,12 @@ def test_a_sketch_has_no_colour() -> None:
         assert (picture.min(-1) < 140).mean() > 0.02
 
 
-def test_pixel_art_is_made_of_squares() -> None:
-    picture = drawn("car", style="pixel art")
-    squares = picture.reshape(32, 4, 32, 4, 3)
+@pytest.mark.parametrize(("size", "side"), [(128, 4), (144, 4), (96, 3), (320, 10), (40, 1)])
+def test_pixel_art_is_made_of_squares(size: int, side: int) -> None:
+    picture = drawn("car", style="pixel art", size=size)
+    squares = picture.reshape(size // side, side, size // side, side, 3)
     assert (squares == squares[:, :1, :, :1]).all()
+    assert (squares[:, 0, 1:, 0] != squares[:, 0, :-1, 0]).any()
 
 
 @pytest.mark.parametrize("style", STYLES)

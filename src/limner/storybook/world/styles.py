@@ -140,21 +140,15 @@ def _own_edge(colour: RGB) -> RGB:
 
 
 _GRID = 32
-"""Squares along a picture's side."""
+"""Squares along a picture's side, about: a square is a whole number of pixels wide."""
 
 
 def _blocks(pixels: Pixels) -> Pixels:
     """One colour, of a few, for each square: that of its middle."""
-    rows, columns = (_middles(side, pixels.shape[1]) for side in pixels.shape[:2])
-    few = _LEVELS[pixels[rows[0]][:, columns[0]]]
-    return np.asarray(few[rows[1]][:, columns[1]])
-
-
-@cache
-def _middles(side: int, whole: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels in the middle of the squares along a side, and each pixel's square."""
-    count = max(1, round(min(_GRID, whole) * side / whole))
-    return ((np.arange(count) + 0.5) * side / count).astype(int), np.arange(side) * count // side
+    height, width = pixels.shape[:2]
+    square = max(1, width // _GRID)
+    rows, columns = ((np.arange(side) // square * square + square // 2).clip(max=side - 1) for side in (height, width))
+    return np.asarray(_LEVELS[pixels[rows[:, None], columns]])
 
 
 _LEVELS = ((np.arange(256) + 8) // 17 * 17).clip(0, 255).astype(np.uint8)

@@ -18,7 +18,7 @@ from limner.storybook.world.character import draw_character
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS, INK, mix, tone
 from limner.storybook.world.settings import SETTINGS
 from limner.storybook.world.shapes import SHAPES, draw_in_shape
-from limner.storybook.world.styles import STYLES, Style
+from limner.storybook.world.styles import PANEL_STYLES, STYLES, Style
 from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
 
@@ -89,13 +89,13 @@ def layout(scene: Scene, seed: int = 0) -> Layout:
                 grounded=_grounded(scene, number, len(boxes)),
                 upside_down=scene.view == "upside down" or bool(number and scene.panel == "upside down"),
                 from_behind=scene.view == "from behind",
-                style=_PANEL_STYLES.get(scene.panel) if scene.panel and number else None,
+                style=_LOWER_STYLES.get(scene.panel) if scene.panel and number else None,
             )
         )
     return Layout(background, tuple(figures))
 
 
-_PANEL_STYLES = {"sketch": "sketch", "sketches": "sketch", "pixel art": "pixel art"}
+_LOWER_STYLES = {"sketch": "sketch", "sketches": "sketch", "pixel art": "pixel art"}
 
 
 def _decided(thing: Thing, dice: Dice, taken: list[str]) -> tuple[Thing, str | None, tuple[str, ...]]:
@@ -140,16 +140,22 @@ def draw(scene: Scene, *, size: int = 128, seed: int = 0) -> np.ndarray:
         return _paint(scene, plan.background, plan.figures, style, size, seed)
     # Two panels are the halves of two pictures, each drawn whole.
     upper, *lower = plan.figures
-    below = STYLES[lower[0].style] if lower[0].style else None
     picture = _paint(scene, plan.background, (upper,), None, size, seed)
-    picture[size // 2 :] = _paint(scene, plan.background, tuple(lower), below, size, seed)[size // 2 :]
+    below = PANEL_STYLES.get(scene.panel)
+    picture[size // 2 :] = _paint(scene, plan.background, tuple(lower), below, size, seed, size // 2)
     return picture
 
 
 def _paint(
-    scene: Scene, background: str, figures: tuple[Figure, ...], style: Style | None, size: int, seed: int
+    scene: Scene,
+    background: str,
+    figures: tuple[Figure, ...],
+    style: Style | None,
+    size: int,
+    seed: int,
+    start: int = 0,
 ) -> np.ndarray:
-    """The figures on their background in one style."""
+    """The figures on their background in one style: the picture's rows from ``start`` on."""
     pixels, canvas, brush = _surface(size)
     setting = SETTINGS.get(background)
     rgb = setting.rgb if setting else BACKGROUNDS[background].rgb
@@ -168,9 +174,9 @@ def _paint(
         _draw_wall(brush, figures[-1])
     if style:
         style.undress(brush)
-    picture = np.empty((size, size, 3), np.uint8)
+    picture = np.empty((size - start, size, 3), np.uint8)
     for channel in range(3):  # seven times as fast as copying pixels[..., :3]
-        picture[..., channel] = pixels[..., channel]
+        picture[..., channel] = pixels[start:, :, channel]
     return style.after(picture, Dice("style", seed)) if style else picture
 
 

@@ -286,6 +286,7 @@ def _view(dice: Dice) -> Scene:
     thing = replace(_anyone(dice), size=None)
     if view == "from behind":
         thing = _dressed(dice) if dice.chance(0.6) else _character(dice)
+        thing = replace(thing, garments=tuple(g for g in thing.garments if g.kind != "glasses"))  # they are not seen
     elif view == "close-up":  # only what is near the face is seen
         thing = _character(dice) if dice.chance(0.7) else Thing(dice.pick(THINGS), dice.pick(COLOURS))
     return Scene("view", (thing,), view=view, background=_background(dice))

@@ -6,10 +6,11 @@ Lengths are shares of the canvas. A thing's *side* is the side of the square it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limner.storybook.dice import Dice
 from limner.storybook.scene import CHARACTERS, SEVERAL, Scene, Thing
+from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
 
 SIDES: dict[str, tuple[float, float]] = {
@@ -22,6 +23,10 @@ SIDES: dict[str, tuple[float, float]] = {
 
 MARGIN = 0.015
 """Kept free along the canvas' edges."""
+_TAIL_MARGIN, _STYLE_MARGIN = 0.03, 0.045
+"""The same where a tail or a leash, or a style's rim or thick outlines reach over the box."""
+_QUILLS = 0.13
+"""How far what is made of porcupine or fur reaches over its box, in units of its side."""
 
 FEET = 0.465
 """Where a thing meets the ground, in units of its side below its centre."""
@@ -47,10 +52,21 @@ def _side(thing: Thing, dice: Dice, unsaid: tuple[float, float], most: float) ->
     return dice.between(min(low, high), high)
 
 
-def _inside(centre: float, side: float) -> float:
+def _inside(centre: float, side: float, margin: float = MARGIN) -> float:
     """The centre moved so that the thing stays on the canvas."""
-    low = side / 2 + MARGIN
+    low = min(side / 2 + margin, 0.5)
     return min(max(centre, low), 1 - low)
+
+
+def _over(thing: Thing) -> float:
+    """How far it reaches over its box, in units of its side."""
+    return _QUILLS if thing.texture and TEXTURES[thing.texture].cover.quill else 0.0
+
+
+def _quilled(thing: Thing, box: Box) -> Box:
+    """The box moved so that the quills stay on the canvas too."""
+    wide = box.side * (1 + 2 * _over(thing))
+    return replace(box, x=_inside(box.x, wide), y=_inside(box.y, wide))
 
 
 def place(scene: Scene, dice: Dice) -> tuple[Box, ...]:
@@ -79,21 +95,25 @@ def place(scene: Scene, dice: Dice) -> tuple[Box, ...]:
 
 
 def _place_one(thing: Thing, scene: Scene, dice: Dice) -> Box:
+    margin = _STYLE_MARGIN if scene.style else MARGIN
     if thing.size is None and (thing.shape or thing.texture):  # what is to be seen is in the detail
-        side = dice.between(0.62, 0.86)
-        return Box(_inside(0.5 + dice.between(-0.06, 0.06), side), _inside(0.5 + dice.between(-0.06, 0.06), side), side)
+        side = min(dice.between(0.62, 0.86), (1 - 2 * margin) / (1 + 2 * _over(thing)))
+        x, y = (_inside(0.5 + dice.between(-0.06, 0.06), side, margin) for _ in range(2))
+        return _quilled(thing, Box(x, y, side))
     if thing.size is None and (
         thing.garments or thing.baby or thing.mood or thing.doing or thing.half or scene.style or scene.view
     ):
-        side = dice.between(0.87, 0.93)
-        return Box(_inside(0.5 + dice.between(-0.03, 0.03), side), _inside(0.5 + dice.between(-0.02, 0.02), side), side)
+        margin = max(margin, _TAIL_MARGIN)
+        side = min(dice.between(0.87, 0.93), 1 - 2 * margin)
+        x, y = (_inside(0.5 + dice.between(-most, most), side, margin) for most in (0.03, 0.02))
+        return Box(x, y, side)
     most = SIDES["huge" if thing.size == "huge" else "large"][1]
     if thing.size == "large":
         side = dice.between(0.54, most)
     else:
         side = _side(thing, dice, (SIDES["medium"][1], most), most)
     reach = max(min(0.12, (1 - side) / 2 - MARGIN), 0.0)
-    return Box(0.5 + dice.between(-reach, reach), 0.5 + dice.between(-reach, reach), side)
+    return _quilled(thing, Box(0.5 + dice.between(-reach, reach), 0.5 + dice.between(-reach, reach), side))
 
 
 def _place_close(thing: Thing, dice: Dice) -> Box:
@@ -126,7 +146,8 @@ def _place_two(scene: Scene, dice: Dice) -> tuple[Box, ...]:
     across_a, across_b = _inside(middle - offset / 2, a), _inside(middle + offset / 2, b)
     box_a = Box(across_a, along_a, a) if upright else Box(along_a, across_a, a)
     box_b = Box(across_b, along_b, b) if upright else Box(along_b, across_b, b)
-    return (box_b, box_a) if reverse else (box_a, box_b)
+    boxes = (box_b, box_a) if reverse else (box_a, box_b)
+    return tuple(_quilled(thing, box) for thing, box in zip(scene.things, boxes))
 
 
 def _standing(x: float, ground: float, side: float) -> Box:
@@ -140,7 +161,7 @@ def _place_on(thing: Thing, support: Thing, dice: Dice) -> tuple[Box, ...]:
     top = THING_KINDS[support.kind].top
     assert top is not None
     ground = base.y + top * below
-    most = min((ground - MARGIN) / (FEET + 0.5), 0.46)
+    most = min((ground - MARGIN) / (FEET + 0.5 + _over(thing)), 0.46)
     side = _side(thing, dice, (min(0.34, most), most), most)
     return _standing(base.x + dice.between(-0.03, 0.03), ground, side), base
 
@@ -152,7 +173,7 @@ def _place_within(thing: Thing, container: Thing, dice: Dice) -> tuple[Box, ...]
     assert rim is not None
     edge = base.y + rim * around
     side = dice.between(0.54, 0.60) * around if thing.size is None else dice.between(*SIDES["small"])
-    side = min(side, (edge - MARGIN) / 0.64)
+    side = min(side, (edge - MARGIN) / (0.64 + _over(thing)))
     # A third of it disappears behind the rim.
     return Box(base.x, edge - 0.14 * side, side), base
 
@@ -165,8 +186,8 @@ def _place_behind(thing: Thing, cover: Thing, dice: Dice) -> tuple[Box, ...]:
     x, y = 0.5 + dice.between(-0.04, 0.04), 0.60 + dice.between(-0.02, 0.04)
     rise = 0.19 + dice.between(0.0, 0.05)
     return (
-        Box(_inside(x + sign * apart / 1.6, back), _inside(y - rise, back), back),
-        Box(_inside(x - sign * apart / 1.6, front), _inside(y + 0.08, front), front),
+        _quilled(thing, Box(_inside(x + sign * apart / 1.6, back), _inside(y - rise, back), back)),
+        _quilled(cover, Box(_inside(x - sign * apart / 1.6, front), _inside(y + 0.08, front), front)),
     )
 
 
@@ -198,7 +219,7 @@ def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
     # What is tall leaves no room above itself: it is drawn smaller, and three stand on it.
     tall = top < _LOW
     below = dice.between(0.66, 0.72) if tall else dice.between(0.84, 0.94)
-    base = Box(0.5, 1 - MARGIN - below / 2 + 0.02, below)
+    base = Box(0.5, 1 - MARGIN - below / 2, below)
     count = 3 + dice.below(1 if tall else 2)
     step = (0.96 if tall else 0.86) * below / count
     side = min(0.93 * step, 0.27)
@@ -213,7 +234,7 @@ def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
 
 
 def _place_panels(sketches: bool, dice: Dice) -> tuple[Box, ...]:
-    side = dice.between(0.43, 0.47)
+    side = dice.between(0.42, 0.45)
     top = Box(0.5 + dice.between(-0.05, 0.05), 0.25, side)
     if not sketches:
         return top, Box(top.x, 0.75, side)
@@ -254,15 +275,10 @@ def _place_some(things: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:
     one = _side(things[0], dice, unsaid, most)
     sides = [one if alike else _side(thing, dice, unsaid, most) for thing in things]
     boxes = []
-    for (x, y), side in zip(spots, sides, strict=True):
+    for thing, (x, y), side in zip(things, spots, sides, strict=True):
         jitter = max(min(0.03, (apart - max(sides)) / 2 - 0.005), 0.0)
-        boxes.append(
-            Box(
-                _inside(0.5 + x + dice.between(-jitter, jitter), side),
-                _inside(0.5 + y + dice.between(-jitter, jitter), side),
-                side,
-            )
-        )
+        x, y = (_inside(0.5 + at + dice.between(-jitter, jitter), side) for at in (x, y))
+        boxes.append(_quilled(thing, Box(x, y, side)))
     return tuple(boxes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from limner.storybook import english_forms
@@ -51,6 +52,13 @@ def _stacked(things: Sequence[Thing], pick: Pick) -> str:
     return ", ".join(f"{name} {place}" for name, place in zip(names, _PLACES[len(names)]))
 
 
+def _worn(thing: Thing, pick: Pick) -> str:
+    """After "wearing": "a red hat and no gloves"; after "not wearing": "a hat or gloves"."""
+    if not thing.garments:
+        return absent(thing, pick)
+    return outfit(thing, pick) + (f" and {absent(thing, pick, no=True)}" if thing.without else "")
+
+
 def _styled(scene: Scene, pick: Pick) -> str:
     """ "a sketch of a cat", "a cat at night"."""
     return pick(STYLES[scene.style or ""].words.english).format(phrase(scene.things[0], pick))
@@ -69,9 +77,10 @@ def say(scene: Scene, templates: Sequence[str], pick: Pick) -> str:
         b=said(last),
         c=lambda: phrase(last, pick, brief=brief, before=pick(("a", "the"))),
         w=said(first, bare=True),
+        v=said(replace(first, doing=None)),
         n=said(first, before=""),
         s=lambda: phrase(Thing(first.kind, half=first.half), pick, before="", brief=True),
-        g=lambda: outfit(first, pick) if first.garments else absent(first, pick),
+        g=lambda: _worn(first, pick),
         d=lambda: DOINGS[first.doing or ""].phrases.english[0],
         m=said(first, before=NUMBERS[scene.count], plural=scene.count > 1),
         ms=said(first, before="", plural=True),

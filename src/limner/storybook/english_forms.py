@@ -1,8 +1,8 @@
 """English templates of every family of scenes: those seen in training, and those kept from it.
 
 Slots: {a}, {b} the first and second thing with all that is said of it ("a red cube"); {c} the second as a place ("a
-table", "the table"); {w} the first without what it wears and does, {g} what it wears, {d} what it does; {n} the first
-without an article, {s} its name alone; {m} several of it, counted ("three red cubes"), {ms} uncounted ("red cubes");
+table", "the table"); {w} the first without what it wears and does, {v} without what it does, {g} what it wears and what
+not, {d} what it does; {n} the first without an article, {s} its name alone; {m} several of it, counted ("three red cubes"), {ms} uncounted ("red cubes");
 {l} a list of all; {k} their number; {be}, {eb} is or are, as the first or second thing wants.
 """
 
@@ -86,7 +86,7 @@ RELATIONS: dict[str, Forms] = {
 _ONE = framed(("{a}",), _DRAWN)
 _DRESSED = framed(("{a}",), _DRAWN, seen=("{w} is wearing {g}",))
 _UNDRESSED = framed(("{a}",), _DRAWN, seen=("{w} is not wearing {g}",))
-_DOING = framed(("{a}",), _DRAWN, seen=("{w} is {d}",), kept=("there is {w} who is {d}",))
+_DOING = framed(("{a}",), _DRAWN, seen=("{v} is {d}",), kept=("there is {v} and it is {d}",))
 
 FAMILIES: dict[str, Forms] = {
     "single": _ONE,

@@ -160,6 +160,8 @@ def _some(dice: Dice, count: int, sizes: Sequence[str] = ("small", "medium", "la
                 thing = replace(thing, colour=None)
         elif dice.chance(TEXTURE_SHARE):
             thing = _textured(dice, dice.pick(THINGS), _size(dice, sizes))
+            if any((thing.kind, thing.texture) == (other.kind, other.texture) for other in things):
+                thing = replace(thing, texture=None, colour=colour)
             thing = replace(thing, colour=colour if thing.colour else None)
         else:
             thing = Thing(dice.pick(THINGS), colour, _size(dice, sizes))

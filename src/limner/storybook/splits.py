@@ -66,7 +66,7 @@ SPECIAL: tuple[Callable[[Scene], bool], ...] = (
         t.kind == "daikon" and (t.doing == "walking a dog" or any(g.kind == "tutu" for g in t.garments))
         for t in s.things
     ),
-    lambda s: any((t.kind, t.shape) == ("armchair", "avocado") for t in s.things),
+    lambda s: any(t.kind == "armchair" and "avocado" in (t.shape, t.texture) for t in s.things),
     lambda s: any({t.kind, t.half} == {"giraffe", "turtle"} for t in s.things),
     lambda s: s.panel in ("sketch", "sketches") and s.things[0].kind == "cat",
     lambda s: any((t.kind, t.texture) == ("cube", "porcupine") for t in s.things),

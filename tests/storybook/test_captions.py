@@ -119,7 +119,7 @@ def test_frames_go_round_every_phrase_and_sets_are_chosen_by_name() -> None:
 def test_no_wording_is_shared_by_two_combinations() -> None:
     for language in LANGUAGES.values():
         owners: dict[str, str] = {}
-        for scene in scenes():
+        for scene in scenes(1200):
             for line in language.captions(scene):
                 # "Two things" and the same two in a relation are different combinations, with different captions.
                 assert owners.setdefault(line, combination(scene)) == combination(scene), line
@@ -162,7 +162,7 @@ def test_captions_come_from_the_seed_and_the_wanted_set() -> None:
 def test_the_vocabulary_is_small_and_kept_wordings_add_no_word() -> None:
     seen: set[str] = set()
     kept: set[str] = set()
-    for scene in scenes():
+    for scene in scenes(1500):
         found = english.wordings(scene)
         seen.update(word for line in found.seen for word in re.findall(r"[a-z-]+", line))
         kept.update(word for line in found.kept for word in re.findall(r"[a-z-]+", line))

@@ -63,6 +63,7 @@ def test_splits_never_meet() -> None:
     assert all(held_out(d.scene) for d in heldout)
     assert not any(held_out(d.scene) for d in train + test)
     assert not {(d.scene, d.draw_seed) for d in train} & {(d.scene, d.draw_seed) for d in test}
+
     # Every kind of thing and every colour that is held out in some combination is seen in others.
     def words(dealt: list[Dealt]) -> set[str]:
         return {word for d in dealt for word in re.split(r"[][ ,]+", combination(d.scene))}
@@ -79,7 +80,9 @@ def test_near_misses_in_training_are_not_held_out_either() -> None:
 
 
 def test_a_pair_of_a_blend_is_held_out_whatever_else_is_said_of_it() -> None:
-    train = {pairing(deal(i, families=("texture", "shape", "chimera", "style", "counting")).scene) for i in range(20_000)}
+    train = {
+        pairing(deal(i, families=("texture", "shape", "chimera", "style", "counting")).scene) for i in range(20_000)
+    }
     heldout = [deal(i, split="heldout", families=("texture", "shape", "chimera")).scene for i in range(600)]
     by_pair = [s for s in heldout if pairing(s) not in train]
     assert len(by_pair) > 60

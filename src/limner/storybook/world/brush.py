@@ -206,6 +206,9 @@ class Brush:
 
     def _fill(self, colour: RGB) -> Any:
         self._last = colour
+        return self._paint(colour)
+
+    def _paint(self, colour: RGB) -> Any:
         paint = self._paints.get(colour)
         if paint is None:
             paint = self._paints[colour] = self._mixed(colour)
@@ -237,7 +240,7 @@ class Brush:
         else:
             stroke = self._lines.get(colour)
             if stroke is None:
-                fill = self._fill(colour)
+                fill = self._paint(colour)
                 stroke = self._lines[colour] = round_stroke()
                 stroke.setAntiAlias(fill.isAntiAlias())
                 stroke.setColor(fill.getColor())
@@ -245,6 +248,10 @@ class Brush:
                     stroke.setShader(fill.getShader())
         stroke.setStrokeWidth(width)
         return stroke
+
+    def _between(self, width: float) -> float:
+        """What the outlines on both sides of a line leave of its width: never nothing, however thick they are."""
+        return max(width - self.ink, width * 0.3)
 
     def _outline(self, draw: Callable[..., None], shape: tuple[Any, ...], around: RGB, width: float) -> None:
         """Draws the outline of a shape filled with the colour ``around``."""
@@ -305,7 +312,7 @@ class Brush:
         """A thick line with an outline along an open path (a tail); ``width`` in box units."""
         parsed = parse_path(path)
         self._outline(self._canvas.drawPath, (parsed,), colour, width + self.ink)
-        self._canvas.drawPath(parsed, self._line(colour, width - self.ink))
+        self._canvas.drawPath(parsed, self._line(colour, self._between(width)))
 
     def oval(self, x: float, y: float, rx: float, ry: float, colour: RGB) -> None:
         """A filled ellipse without an outline."""
@@ -325,11 +332,11 @@ class Brush:
     def limb(self, x0: float, y0: float, x1: float, y1: float, width: float, colour: RGB) -> None:
         """A straight capsule with an outline (an arm, a sleeve); ``width`` in box units."""
         self._outline(self._canvas.drawLine, (x0, y0, x1, y1), colour, width + self.ink)
-        self._canvas.drawLine(x0, y0, x1, y1, self._line(colour, width - self.ink))
+        self._canvas.drawLine(x0, y0, x1, y1, self._line(colour, self._between(width)))
 
     def stick(self, x0: float, y0: float, x1: float, y1: float, width: float, colour: RGB) -> None:
         """A capsule without an outline, as wide as the inside of a ``limb`` of this width: joins two outlined parts."""
-        self._canvas.drawLine(x0, y0, x1, y1, self._line(colour, width - self.ink))
+        self._canvas.drawLine(x0, y0, x1, y1, self._line(colour, self._between(width)))
 
     def begin_sticker(self) -> None:
         """All that is drawn until ``end_sticker`` is a sticker on what was drawn before."""

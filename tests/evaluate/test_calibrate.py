@@ -12,18 +12,11 @@ from limner.evaluate.faults import SPLIT, faults
 from limner.storybook.judge import Judge
 from limner.storybook.judge.judge import WEIGHTS
 from limner.storybook.judge.nearmiss import compatible
-from limner.storybook.scene import FAMILIES, Scene, Thing, held_out
+from limner.storybook.scene import FAMILIES, Scene, Thing
+from limner.storybook.splits import held_out
 
 
-def test_a_judge_that_is_never_wrong(knowing_judge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from limner.storybook.draw import draw
-
-    def remembered(scene: Scene, *, seed: int) -> np.ndarray:
-        picture = draw(scene, seed=seed)
-        knowing_judge.learn(scene, picture)
-        return picture
-
-    monkeypatch.setattr("limner.evaluate.calibrate.draw", remembered)
+def test_a_judge_that_is_never_wrong(knowing_judge: Any) -> None:
     answer = calibrate(knowing_judge, scenes=6, reconstruct=lambda p: p, untrained=np.zeros((3, 128, 128, 3), np.uint8))
     assert answer["right_accepted"]["share"] == 1.0 and answer["wrong_accepted"]["share"] == 0.0
     assert set(answer["families"]) == set(FAMILIES) and not answer["refused"]

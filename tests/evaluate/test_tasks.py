@@ -9,27 +9,53 @@ import pytest
 
 from limner.errors import FileError, InputError
 from limner.evaluate.tasks import TASKS, all_prompts, choose_tasks, prompts_of, read_prompts, to_line, write_prompts
-from limner.storybook.scene import Scene, Thing, held_out
+from limner.storybook.scene import DIRECTIONS, FAMILIES, TOUCHING, Scene, Thing
+from limner.storybook.splits import held_out
 
 
 def test_every_task_has_prompts_of_its_own_kind() -> None:
     prompts = all_prompts(TASKS, 6, split="test", seed=0)
     assert len(prompts) == 6 * len(TASKS)
     for prompt in prompts:
-        scene = prompt.scene
+        scene, task = prompt.scene, prompt.task
+        first = scene.things[0]
         worn = sum(len(thing.garments) for thing in scene.things)
         assert not held_out(scene)
-        assert (worn > 0) == prompt.task.startswith("garments")
-        assert not worn or prompt.task == f"garments {worn}"
-        assert (scene.relation is not None) == (prompt.task == "position")
-        assert (scene.count > 1) == (prompt.task == "counting")
+        assert (scene.family == "garments") == (task.startswith("garments") or task == "negation")
+        assert not task.startswith("garments") or task == f"garments {worn}"
+        assert bool(first.without) == (task == "negation")
+        assert (scene.relation in DIRECTIONS) == (task == "position") or task == "texture binding"
+        assert (scene.relation in TOUCHING) == (task in ("touching", "collection"))
+        assert (scene.count > 1) == (task == "counting")
+        assert (len(scene.things) == 3 and scene.family == "several") == (task == "three")
+        assert (len(scene.things) == 4 and scene.family == "several") == (task == "four")
+        assert bool(scene.style) == (task == "style") and bool(scene.view) == (task == "view")
+        assert bool(scene.panel) == (task == "panels")
+        if task in ("single", "colours", "size"):
+            assert (bool(first.size), bool(first.colour)) in {
+                "single": {(False, False)},
+                "colours": {(False, True)},
+                "size": {(True, False), (True, True)},
+            }[task]
+        if task == "binding":
+            assert len({thing.colour for thing in scene.things} - {None}) == 2
+        if task in ("texture", "texture binding"):
+            assert any(thing.texture for thing in scene.things)
     assert {p.language for p in prompts if p.task == "two"} == {"en", "zh"}
+
+
+def test_every_ability_that_the_article_claims_has_a_task() -> None:
+    assert {family for task in TASKS for family in task.families} == set(FAMILIES)
+    names = {task.name for task in TASKS}
+    assert {"single", "two", "counting", "colours", "position", "binding", "size", "texture binding"} <= names
+    assert {"garments 2", "garments 3", "garments 4", "three", "four", "stack", "shape", "chimera", "style"} <= names
+    assert {"panels", "negation"} <= names
 
 
 def test_held_out_prompts_are_held_out_and_single_things_never_are() -> None:
     for task in TASKS:
         prompts = prompts_of(task, 3, split="heldout", seed=0)
-        never = task.families == ("single",) or task.name == "garments 1"
+        never = task.name in ("single", "colours", "garments 1")
         assert len(prompts) == (0 if never else 3)
         assert all(held_out(p.scene) for p in prompts)
 

@@ -46,7 +46,7 @@ def _pixels(d: Dealt, picture: np.ndarray) -> list[tuple[int, int, int, int]]:
             round((box.x + box.side / 2) * side) + 1,
             round((box.y + box.side / 2) * side) + 1,
         )
-        for box in layout(d.scene, d.draw_seed).boxes
+        for box in (figure.box for figure in layout(d.scene, d.draw_seed).figures)
     ]
 
 

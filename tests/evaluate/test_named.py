@@ -38,7 +38,9 @@ class Painter:
 
     def generate(self, caption: str, **options: object) -> list[object]:
         self.options = options
-        return [Named(picture(NAMES.index(caption)), caption)] and [type("Drawn", (), {"image": picture(NAMES.index(caption))})]
+        return [Named(picture(NAMES.index(caption)), caption)] and [
+            type("Drawn", (), {"image": picture(NAMES.index(caption))})
+        ]
 
 
 def a_folder(path: Path, times: int = 1) -> Path:

@@ -65,9 +65,7 @@ def composition(
     from limner.evaluate.tasks import write_prompts as write
 
     chosen = choose_tasks(_words(tasks))
-    settings = Settings(
-        prompts_per_task, count, candidates, seed, _words(parts), _words(languages), editing=editing
-    )
+    settings = Settings(prompts_per_task, count, candidates, seed, _words(parts), _words(languages), editing=editing)
     given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     sampling = {name: value for name, value in given.items() if value is not None}
     if write_prompts is not None:

@@ -13,7 +13,9 @@ from limner.cli.common import DEFAULT_MODEL, Device, Json, Model, Quiet, Seed, T
 def names(
     data: Annotated[str, typer.Option(help="A folder or shards of pictures with names.")],
     model: Model = DEFAULT_MODEL,
-    key: Annotated[str, typer.Option(help="Where a sample's JSON has its name (name, captions.1); empty: its caption.")] = "",
+    key: Annotated[
+        str, typer.Option(help="Where a sample's JSON has its name (name, captions.1); empty: its caption.")
+    ] = "",
     pictures: Annotated[int, typer.Option(help="Pictures with different names, at most.")] = 1024,
     among: Annotated[int, typer.Option(help="Names that each picture chooses from, its own among them.")] = 64,
     draw: Annotated[int, typer.Option(help="So many names are drawn too, and recognised by the CLIP.")] = 0,
@@ -55,5 +57,7 @@ def names(
         if way in answer:
             found = answer[way]
             low, high = found["interval"]
-            rows.append((way, f"{100 * found['accuracy']:.1f} %", f"{100 * low:.1f} – {100 * high:.1f} %", found["count"]))
+            rows.append(
+                (way, f"{100 * found['accuracy']:.1f} %", f"{100 * low:.1f} – {100 * high:.1f} %", found["count"])
+            )
     emit(answer, json, table(rows))

@@ -55,7 +55,9 @@ def changes(count: int, *, seed: int, split: str = "test", languages: Sequence[s
     while found < count:
         index += 1
         language = languages[found % len(languages)]
-        dealt = deal(index, seed=seed, split="test", families=("two", "relation"), languages=(language,), wording="seen")
+        dealt = deal(
+            index, seed=seed, split="test", families=("two", "relation"), languages=(language,), wording="seen"
+        )
         for name, after in near_misses(dealt.scene, dealt.draw_seed):
             at = [i for i, (a, b) in enumerate(zip(dealt.scene.things, after.things)) if a != b]
             if name in CHANGES and len(at) == 1 and held_out(after) == (split == "heldout"):

@@ -1,4 +1,4 @@
-"""The launch article's ten prompts as scenes of this world, with its captions: all held out of training (``splits.py``)."""
+"""The launch article's ten prompts as scenes, with its captions: all held out of training (``splits.py``)."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Slots: {a}, {b} the first and second thing with all that is said of it ("一个红色的立方体"); {c} the second as a place
 ("一张桌子", "桌子"); {w} the first without what it wears and does, {g} what it wears and does, as a predicate; {s} its
-name alone with its measure word; {m} several, counted; {ms} uncounted, {few} 几 of them; {l} a list of all, {r} from the
-last to the first; {k} all blocks, counted; {sit} the verb for being on or in something.
+name alone with its measure word; {m} several, counted; {ms} uncounted, {few} 几 of them; {l} a list of all, {r} from
+the last to the first; {k} all blocks, counted; {sit} the verb for being on or in something.
 """
 
 from __future__ import annotations

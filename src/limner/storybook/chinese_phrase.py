@@ -102,8 +102,8 @@ def phrase(
 ) -> str:
     """A thing with all that is said of it: "一个红色的小立方体", "一只戴着红色帽子遛狗的猫".
 
-    ``of``: 的 or nothing after a colour. ``number`` stands before the measure word; neither if not ``measured``. ``bare``:
-    without what it wears and does. ``brief``: no long paraphrases.
+    ``of``: 的 or nothing after a colour. ``number`` stands before the measure word; neither if not ``measured``.
+    ``bare``: without what it wears and does. ``brief``: no long paraphrases.
     """
     words = noun(thing.kind)
     measure, blended, name, made, pattern = words.measure, "", words.chinese, "", ""

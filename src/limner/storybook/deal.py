@@ -260,11 +260,19 @@ def _collection(dice: Dice) -> Scene:
     return Scene("collection", things, relation="on", count=SEVERAL, background=_background(dice))
 
 
+_ANYONE: dict[Callable[[Dice], Thing], float] = {
+    _dressed: 0.36,
+    _thing: 0.27,
+    _character: 0.17,
+    _acting: 0.10,
+    _half: 0.05,
+    _shaped: 0.05,
+}
+
+
 def _anyone(dice: Dice) -> Thing:
     """Any single thing or character, as a style, a view or a panel shows it."""
-    return _weighted(dice, {_dressed: 0.36, _thing: 0.27, _character: 0.17, _acting: 0.10, _half: 0.05, _shaped: 0.05})(
-        dice
-    )
+    return _weighted(dice, _ANYONE)(dice)
 
 
 def _uncoloured(thing: Thing) -> Thing:

@@ -72,7 +72,7 @@ def layout(scene: Scene, seed: int = 0) -> Layout:
         meant = [meant[0]] * (len(boxes) - 1) + [meant[1]]
     elif scene.count > 1 or scene.panel:
         meant = meant * len(boxes)
-    figures = []
+    figures: list[Figure] = []
     for number, ((thing, colour, dyes), box) in enumerate(zip(meant, boxes, strict=True)):
         pose = Pose(dice.between(-0.04, 0.06), dice.between(-0.04, 0.06))
         flip = dice.chance(0.5) and thing.kind in _CHARACTERS

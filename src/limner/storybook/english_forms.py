@@ -2,8 +2,9 @@
 
 Slots: {a}, {b} the first and second thing with all that is said of it ("a red cube"); {c} the second as a place ("a
 table", "the table"); {w} the first without what it wears and does, {v} without what it does, {g} what it wears and what
-not, {d} what it does; {n} the first without an article, {s} its name alone; {m} several of it, counted ("three red cubes"), {ms} uncounted ("red cubes");
-{l} a list of all; {k} their number; {be}, {eb} is or are, as the first or second thing wants.
+not, {d} what it does; {n} the first without an article, {s} its name alone; {m} several of it, counted ("three red
+cubes"), {ms} uncounted ("red cubes"); {l} a list of all; {k} their number; {be}, {eb} is or are, as the first or second
+thing wants.
 """
 
 from __future__ import annotations

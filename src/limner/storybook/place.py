@@ -84,7 +84,8 @@ def place(scene: Scene, dice: Dice) -> tuple[Box, ...]:
     if scene.family == "several":
         return _place_some(scene.things, dice)
     if scene.relation in _TOUCHING:
-        return _TOUCHING[scene.relation](*scene.things, dice)
+        first, second = scene.things
+        return _TOUCHING[scene.relation](first, second, dice)
     if len(scene.things) == 2:
         return _place_two(scene, dice)
     if scene.count > 1:

@@ -97,7 +97,7 @@ class Thing:
     ``colour`` and ``size`` are None where unsaid (characters then have their natural colour). Things alone have a
     ``texture`` ("wooden"; "porcupine": made of it) or the ``shape`` of something (hosts only). Characters alone have
     ``garments``, garments that they are said to be ``without``, a ``mood``, something they are ``doing``; they may be a
-    ``baby``. ``half``: the animal whose body follows below the head of ``kind`` (a "giraffe turtle" has a turtle's body).
+    ``baby``. ``half``: the animal whose body follows below the head of ``kind`` (a "giraffe turtle" has a turtle's).
     """
 
     kind: str

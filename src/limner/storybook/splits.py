@@ -23,7 +23,7 @@ def describe(thing: Thing) -> str:
         thing.half and f"half {thing.half}",
         thing.shape and f"as {thing.shape}",
         garments and f"[{garments}]",
-        thing.without and f"without {','.join(sorted(thing.without))}",
+        f"without {','.join(sorted(thing.without))}" if thing.without else None,
         thing.doing,
     )
     return " ".join(filter(None, words))

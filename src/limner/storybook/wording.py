@@ -1,8 +1,8 @@
 """What both languages share: templates in two sets, those that training sees and those kept for tests.
 
-A language is a function ``say(scene, templates, pick)``: it picks one of the templates and fills its slots, picking again
-wherever something can be said in several ways. ``Language`` draws one caption with dice for ``pick``, or lists them all
-by going through every choice: no table of paraphrases is written, and none is computed to draw one.
+A language is a function ``say(scene, templates, pick)``: it picks one of the templates and fills its slots, picking
+again wherever something can be said in several ways. ``Language`` draws one caption with dice for ``pick``, or lists
+them all by going through every choice: no table of paraphrases is written, and none is computed to draw one.
 """
 
 from __future__ import annotations
@@ -79,8 +79,11 @@ class Language:
     def wordings(self, scene: Scene) -> Wordings:
         """All paraphrases of a scene, lower case, without a full stop."""
         forms = self.forms(scene)
-        seen, kept = (every(lambda pick: self.say(scene, lines, pick)) for lines in (forms.seen, forms.kept))
-        return Wordings(seen, kept)
+
+        def said(templates: Sequence[str]) -> tuple[str, ...]:
+            return every(lambda pick: self.say(scene, templates, pick))
+
+        return Wordings(said(forms.seen), said(forms.kept))
 
     def captions(self, scene: Scene) -> tuple[str, ...]:
         """Every paraphrase, those kept from training last."""

@@ -39,8 +39,8 @@ class Found:
 
     ``kind`` is one that is drawn (spectacles, never glasses); ``body`` the animal that its body is of ("none" for
     things and plants); ``colour`` may be "natural"; ``texture``, ``shape``, ``mood`` and ``doing`` may be "none";
-    ``style`` may be "plain". ``garments`` has an answer for each kind of garment: "absent", a colour, "worn" where no colour can be
-    seen. ``box`` is (x, y of the centre, side of the square) in shares of the picture's side.
+    ``style`` may be "plain". ``garments`` has an answer for each kind of garment: "absent", a colour, "worn" where no
+    colour can be seen. ``box`` is (x, y of the centre, side of the square) in shares of the picture's side.
     """
 
     kind: str | None

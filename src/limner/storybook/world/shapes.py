@@ -15,9 +15,9 @@ from limner.storybook.world.words import Noun
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape: its words, its drawing in the unit box, in its own colours or (given shades) in those, the shades that the
-    thing's other parts have with its own colours, and where it is ``broad``: the centre (x, y) and radius of a circle that
-    leaves the shape to be seen around it."""
+    """A shape: its words, its drawing in the unit box, in its own colours or (given shades) in those, the shades that
+    the thing's other parts have with its own colours, and where it is ``broad``: the centre (x, y) and radius of a
+    circle that leaves the shape to be seen around it."""
 
     noun: Noun
     draw: Callable[[Brush, Tone | None], None]

@@ -16,8 +16,8 @@ Drawing = Callable[[Brush, Tone], None]
 @dataclass(frozen=True, slots=True)
 class Host:
     """A thing that can take the shape of another: what lies behind the shape, the shape's box (x, y, side), what lies
-    before it, and the ``face`` (a dial) that the shape carries where it is broadest: drawn in a unit box that just holds
-    the shape's ``broad`` circle. All drawings get the shape's shades."""
+    before it, and the ``face`` (a dial) that the shape carries where it is broadest: drawn in a unit box that just
+    holds the shape's ``broad`` circle. All drawings get the shape's shades."""
 
     behind: Drawing
     box: tuple[float, float, float]

@@ -30,9 +30,12 @@ class DrawingPainter:
 
     def __init__(self, skill: float, known: dict[str, Scene], tell: bool = True) -> None:
         self.skill, self.known, self.tell = skill, known, tell
+        self.resolution = 128
         self.asked: list[tuple[str, int, int]] = []
 
-    def generate(self, caption: str, *, count: int, candidates: int, seed: int, **sampling: float) -> list[Picture]:
+    def generate(
+        self, caption: str, *, count: int, candidates: int, seed: int, cut: bool = False, **sampling: float
+    ) -> list[Picture]:
         self.asked.append((caption, candidates, seed))
         self.sampling = sampling
         drawn = []

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from limner.errors import FileError, InputError
-from limner.evaluate.tasks import TASKS, all_prompts, choose_tasks, prompts_of, read_prompts, to_line, write_prompts
+from limner.evaluate.tasks import (
+    TASKS,
+    Prompt,
+    all_prompts,
+    choose_tasks,
+    prompts_of,
+    read_prompts,
+    to_line,
+    write_prompts,
+)
 from limner.storybook.scene import DIRECTIONS, FAMILIES, TOUCHING, Scene, Thing
 from limner.storybook.splits import held_out
 
@@ -88,6 +97,10 @@ def test_genevals_own_lines_are_read() -> None:
     again = to_line(prompt)
     assert again["include"] == [line["include"][0], line["include"][1]] and again["prompt"] == line["prompt"]
     assert from_line(again) == prompt
+    cup = Scene("relation", (Thing("cat"), Thing("cup", "red")), "inside")
+    inside = Prompt("touching", cup, "a cat in a red cup", "en", "read", 0)
+    assert all("position" not in thing for thing in to_line(inside)["include"])  # GenEval has no such relation
+    assert from_line(to_line(inside)) == inside
     many = {"tag": "counting", "include": [{"class": "cat", "count": 3}], "prompt": "three cats"}
     assert from_line(many).scene == Scene("counting", (Thing("cat"),), count=3)
 

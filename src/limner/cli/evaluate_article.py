@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from limner.cli.common import DEFAULT_MODEL, Device, Json, Model, Quiet, Seed, Threads, emit, say, table
+from limner.cli.evaluate import foreign
 
 
 def article(
@@ -35,6 +36,7 @@ def article(
     judge = Judge.load()
     say(f"loading {model} …")
     painter: Any = load_painter(model, device=device)
+    foreign(painter)
     answer, outcomes = evaluate_article(
         painter,
         judge,

@@ -159,7 +159,7 @@ def to_line(prompt: Prompt) -> dict[str, Any]:
         {"class": t.kind, "count": n} | ({"color": t.colour} if t.colour else {})
         for t, n in zip(scene.things, numbers, strict=True)
     ]
-    if scene.relation:
+    if scene.relation in DIRECTIONS:
         # GenEval's relation points to an earlier entry: the thing related to comes first.
         things = [things[1], things[0] | {"position": [scene.relation, 0]}]
     line: dict[str, Any] = {"tag": prompt.task, "include": things, "prompt": prompt.caption}

@@ -16,6 +16,7 @@ from limner.errors import InputError
 from limner.evaluate.composition import Draws, Outcome, draw_and_judge
 from limner.evaluate.statistics import interval, interval_of_means, mean
 from limner.evaluate.tasks import LANGUAGES, Prompt
+from limner.progress import progress
 from limner.storybook import chinese, english
 from limner.storybook.deal import deal
 from limner.storybook.dice import Dice
@@ -72,20 +73,11 @@ def evaluate_wordings(
             raise InputError(f"{name}: expected 1 or more, got {value}")
     ways = list(ways_to_say(scenes, each, seed=seed, languages=languages))
     outcomes: list[Outcome] = []
-    for number in range(scenes):
-        own = [way.prompt for way in ways if way.scene == number]
-        for prompt in own:  # one at a time: all sentences of a scene are drawn with the scene's seed
-            outcomes += draw_and_judge(
-                painter,
-                judge,
-                [prompt],
-                count=draws,
-                candidates=draws,
-                seed=seed + number,
-                sampling=sampling,
-                title=TASK,
-                quiet=True,
-            )[0]
+    options: dict[str, Any] = {"count": draws, "candidates": draws, "sampling": sampling, "quiet": True}
+    with progress(TASK, len(ways), quiet=quiet) as bar:
+        for way in ways:  # one at a time: all sentences of a scene are drawn with the scene's seed
+            outcomes += draw_and_judge(painter, judge, [way.prompt], seed=seed + way.scene, **options)[0]
+            bar.advance(right=mean([outcome.row for outcome in outcomes]))
     rows: dict[tuple[int, str, str], list[list[float]]] = {}
     for way, outcome in zip(ways, outcomes, strict=True):
         rows.setdefault((way.scene, way.prompt.language, way.wording), []).append(outcome.row)

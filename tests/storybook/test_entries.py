@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NEW = '''
+NEW = """
 from dataclasses import replace
 from limner.storybook.world import animals, garments, styles, textures, things
 from limner.storybook.world.words import Noun, Phrases
@@ -50,7 +50,7 @@ assert "crate" in THING_QUESTIONS["kind"] and "jumper" in THING_QUESTIONS and "p
 dealt = {word for i in range(3000) for word in deal(i, languages=("en",)).caption.replace(",", "").split()}
 assert {"crate", "wolf", "jumper", "tartan", "poster"} <= dealt, dealt
 assert len(prompts_of(TASKS[0], 40, split="test", seed=0)) == 40
-'''
+"""
 
 
 def test_an_entry_is_dealt_said_drawn_and_judged_without_another_line() -> None:

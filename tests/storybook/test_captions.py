@@ -73,6 +73,21 @@ def test_sentences_of_the_other_families() -> None:
     )
 
 
+def test_verbs_agree_with_words_that_are_plural() -> None:
+    for scene in (
+        Scene("style", (Thing("glasses", "red"),), style="night"),
+        Scene("style", (Thing("glasses", "red"),), style="pixel art"),
+        Scene("view", (Thing("glasses", texture="dotted"),), view="upside down"),
+        Scene("counting", (Thing("glasses", "red"),), count=1),
+        Scene("single", (Thing("glasses", "red"),)),
+    ):
+        lines = english.captions(scene)
+        assert any(re.match(r"(these|here|there) are .*glasses", line) for line in lines)
+        for line in lines:
+            assert not re.match(r"(this|here|there) is (?!.* of )", line), line
+            assert not re.match(r"(these|here|there) are (an?|pixel art of) ", line), line
+
+
 def test_captions_leave_out_nothing_that_is_worn_or_done() -> None:
     tutu = Thing("daikon", garments=(Garment("tutu"),), baby=True, doing="walking a dog")
     for line in english.captions(Scene("character", (tutu,))):

@@ -121,7 +121,7 @@ def test_close_ups_fill_the_picture() -> None:
         d = deal(i, seed=3, families=("view",))
         if d.scene.view == "close-up":
             (figure,) = layout(d.scene, d.draw_seed).figures
-            assert figure.box.side > 1.4
+            assert figure.box.side > 1.15
 
 
 def test_scenes_of_different_combinations_are_drawn_differently() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from limner.storybook import english_forms
-from limner.storybook.english_phrase import NUMBERS, absent, article, listed, outfit, phrase, phrases
+from limner.storybook.english_phrase import NUMBERS, absent, article, listed, noun, outfit, phrase, phrases
 from limner.storybook.scene import Scene, Thing
 from limner.storybook.wording import Forms, Language, Pick, Slots
 from limner.storybook.world.doing import DOINGS
@@ -64,6 +64,15 @@ def _styled(scene: Scene, pick: Pick) -> str:
     return pick(STYLES[scene.style or ""].words.english).format(phrase(scene.things[0], pick))
 
 
+def _agreeing(line: str, plural: str) -> str:
+    """ "these are red glasses at night", but "this is a sketch of red glasses", whose subject is the sketch."""
+    for singular, many in (("this is", "these are"), ("here is", "here are"), ("there is", "there are")):
+        if line.startswith(f"{singular} "):
+            before = line.removeprefix(f"{singular} ").partition(plural)[0]
+            return line if " of " in before else line.replace(singular, many, 1)
+    return line
+
+
 def say(scene: Scene, templates: Sequence[str], pick: Pick) -> str:
     """The scene in one of the templates, with ``pick`` for every choice on the way: lower case, without a full stop."""
     first, last = scene.things[0], scene.things[-1]
@@ -95,6 +104,8 @@ def say(scene: Scene, templates: Sequence[str], pick: Pick) -> str:
         style=lambda: _styled(scene, pick),
     )
     line = pick(templates).format_map(slots)
+    if first.kind in SENSE_NOUNS:
+        line = _agreeing(line, noun(first.kind).plural)
     return line + _place(scene.background, pick) if scene.background else line
 
 

@@ -118,8 +118,8 @@ def _place_one(thing: Thing, scene: Scene, dice: Dice) -> Box:
 
 
 def _place_close(thing: Thing, dice: Dice) -> Box:
-    """So near that the edges cut it off: of a character the face is seen."""
-    side = dice.between(1.65, 1.9) if thing.kind in CHARACTERS else dice.between(1.5, 1.75)
+    """So near that the edges cut it off: of a character the face is seen, of a thing enough to tell a block by."""
+    side = dice.between(1.65, 1.9) if thing.kind in CHARACTERS else dice.between(1.2, 1.4)
     down = 0.17 * side if thing.kind in CHARACTERS else dice.between(-0.12, 0.12)
     return Box(0.5 + dice.between(-0.06, 0.06), 0.5 + down + dice.between(-0.04, 0.04), side)
 

@@ -28,7 +28,7 @@ from limner.storybook.world import (
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]+")
 _LINKING = (
     "a an and or but is are no not in with without wearing each baby half body head of the on top then pair pairs "
-    "shape shaped imitating background"
+    "shape shaped imitating background these"
 )
 _LINKING_CHINESE = "的和一两三半是个只没有正在着宝身体脑袋长动物像样形状坐站放摆几场景"
 """What the grammar itself puts between the entries' words (``english_phrase``, ``chinese_phrase``, ``say``)."""

@@ -78,7 +78,7 @@ def test_kept_wordings_say_the_same_scenes() -> None:
 def test_prompts_survive_the_file(tmp_path: Path) -> None:
     prompts = all_prompts(TASKS, 3, split="test", seed=4)
     write_prompts(prompts, tmp_path / "prompts.jsonl")
-    assert read_prompts(tmp_path / "prompts.jsonl") == prompts
+    assert read_prompts(tmp_path / "prompts.jsonl") == (prompts, [])
 
 
 def test_genevals_own_lines_are_read() -> None:
@@ -122,6 +122,24 @@ def test_prompts_of_another_world_are_refused_by_line(tmp_path: Path, line: obje
     with pytest.raises(InputError, match=why) as caught:
         read_prompts(file)
     assert "line 1" in str(caught.value)
+
+
+def test_genevals_file_is_read_as_far_as_it_is_of_this_world(tmp_path: Path) -> None:
+    lines = [
+        {"tag": "single_object", "include": [{"class": "bench", "count": 1}], "prompt": "a photo of a bench"},
+        {"tag": "color_attr", "include": [{"class": "giraffe", "count": 1, "color": "red"}, {"class": "cup", "count": 1,
+         "color": "white"}], "prompt": "a photo of a red giraffe and a white cup"},
+        {"tag": "counting", "include": [{"class": "clock", "count": 4}], "exclude": [{"class": "clock", "count": 5}],
+         "prompt": "a photo of four clocks"},
+    ]  # fmt: skip
+    file = tmp_path / "geneval.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    prompts, foreign = read_prompts(file)
+    assert [prompt.scene for prompt in prompts] == [
+        Scene("two", (Thing("giraffe", "red"), Thing("cup", "white"))),
+        Scene("counting", (Thing("clock"),), count=4),
+    ]
+    assert len(foreign) == 1 and foreign[0].startswith("line 1: ") and "'bench'" in foreign[0]
 
 
 def test_bad_prompt_files_are_refused(tmp_path: Path) -> None:

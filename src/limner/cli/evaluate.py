@@ -114,7 +114,12 @@ def composition(
     from limner.painter import load_painter
     from limner.storybook.judge import Judge
 
-    read = None if prompts is None else read_prompts(prompts)
+    read = None
+    if prompts is not None:
+        read, foreign_ones = read_prompts(prompts)
+        if foreign_ones:
+            more = f"{len(foreign_ones)} of {len(read) + len(foreign_ones)} prompts are left out"
+            print(f"limner: warning: {prompts}: {more}, the first at {foreign_ones[0]}", file=sys.stderr)
     judge = Judge.load()
     name = model or DEFAULT_MODEL
     say(f"loading {name} …")

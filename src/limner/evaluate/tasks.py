@@ -17,6 +17,11 @@ from limner.files import explain, write_atomically
 from limner.storybook.deal import deal
 from limner.storybook.scene import COLOURS, DIRECTIONS, KINDS, MOST, SEVERAL, TOUCHING, Scene, Thing
 
+
+class ForeignPrompt(InputError):
+    """A prompt that asks for what the judge's world does not have."""
+
+
 LANGUAGES = ("en", "zh")
 SEARCHED = 500
 """So many scenes are dealt for each prompt wanted before a task is given up."""
@@ -170,7 +175,7 @@ def to_line(prompt: Prompt) -> dict[str, Any]:
 
 
 def from_line(line: dict[str, Any]) -> Prompt:
-    """A GenEval record as a prompt. Raises InputError where it asks for what the judge's world does not have."""
+    """A GenEval record as a prompt. Raises InputError; ForeignPrompt where it asks for what the world does not have."""
     try:
         tag, include, caption = str(line["tag"]), list(line["include"]), str(line["prompt"])
         facts = dict(line.get("limner", {}))
@@ -190,24 +195,32 @@ def write_prompts(prompts: Iterable[Prompt], path: Path | str) -> None:
     write_atomically(path, "".join(json.dumps(to_line(p), ensure_ascii=False) + "\n" for p in prompts))
 
 
-def read_prompts(path: Path | str) -> list[Prompt]:
-    """Prompts from GenEval's JSON lines (its own or ours). Raises FileError, InputError (the line is named)."""
+def read_prompts(path: Path | str) -> tuple[list[Prompt], list[str]]:
+    """Prompts from GenEval's JSON lines (its own or ours), and why others, of another world, are left out.
+
+    Raises FileError, InputError (the line is named): for lines that are none, and where no prompt is of this world.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise FileError(explain(error, path)) from error
     except UnicodeDecodeError:
         raise InputError(f"{path}: expected JSON lines in UTF-8, got other bytes") from None
-    prompts = []
+    prompts: list[Prompt] = []
+    foreign: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
                 prompts.append(from_line(json.loads(line)))
+            except ForeignPrompt as error:
+                foreign.append(f"line {number}: {error}")
             except (json.JSONDecodeError, InputError) as error:
                 raise InputError(f"{path}, line {number}: {error}") from None
+    if not prompts and foreign:
+        raise InputError(f"{path}, {foreign[0]}")
     if not prompts:
         raise InputError(f"{path}: expected GenEval prompts, one JSON object a line, got none")
-    return prompts
+    return prompts, foreign
 
 
 def _scene(tag: str, include: list[dict[str, Any]]) -> Scene:
@@ -216,7 +229,7 @@ def _scene(tag: str, include: list[dict[str, Any]]) -> Scene:
         kind, colour = str(entry["class"]), entry.get("color")
         if kind not in KINDS or (colour is not None and colour not in COLOURS):
             asked = f"{colour} {kind}" if colour else kind
-            raise InputError(f"the judge knows the storybook's world alone ({', '.join(KINDS)}), not {asked!r}")
+            raise ForeignPrompt(f"the judge knows the storybook's world alone ({', '.join(KINDS)}), not {asked!r}")
         things.append(Thing(kind, colour))
         count = max(count, int(entry.get("count", 1)))
         if entry.get("position"):

@@ -201,15 +201,19 @@ def compare(
 
 def _calibrate(model: str | None, scenes: int, seed: int, out: Path | None, json: bool, quiet: bool) -> None:
     from limner.errors import InputError
-    from limner.evaluate.calibrate import calibrate
+    from limner.evaluate.calibrate import calibrate, drawn_side
     from limner.storybook.judge import Judge
 
     if scenes < 2:
         raise InputError(f"scenes: expected 2 or more of each family, got {scenes}")
-    judge, way, untrained = Judge.load(), None, None
+    judge, way, untrained, size = Judge.load(), None, None, 128
     if model:
-        way, untrained = _reconstruct(model), _untrained(model, seed)
-    answer = calibrate(judge, scenes=scenes, seed=seed, reconstruct=way, untrained=untrained, quiet=quiet)
+        from limner.evaluate.ceiling import load_dvae
+
+        way, untrained, size = _reconstruct(model), _untrained(model, seed), load_dvae(model).config.resolution
+    answer = calibrate(
+        judge, scenes=scenes, seed=seed, reconstruct=way, untrained=untrained, size=drawn_side(size), quiet=quiet
+    )
     answer = {"model": model, **answer}
     if out is not None:
         import json as text

@@ -97,6 +97,11 @@ def calibrate(
     }
 
 
+def drawn_side(resolution: int) -> int:
+    """The side, in pixels, of drawn pictures that stand beside a model's: as large, so that patches of 16 fit."""
+    return max(128, resolution // 16 * 16)
+
+
 def deal_scenes(family: str, count: int, seed: int) -> list[Dealt]:
     """Scenes of a family: test and held-out ones in turn (single things are never held out)."""
     splits = ("test",) if family == "single" else ("test", "heldout")

@@ -44,6 +44,8 @@ def curves(series: Mapping[str, Mapping[str, float | Point]], below: str = "") -
     labels = list(dict.fromkeys(label for points in series.values() for label in points))
     if not labels:
         return ""
+    if all(label.replace(".", "", 1).isdigit() for label in labels):
+        labels.sort(key=float)
     width, height, left, top = 520, 220, 60, 12
 
     def x(label: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 import limner
 from limner.errors import InputError
-from limner.evaluate.calibrate import another, best_for_each, blanks, of_other_scenes
+from limner.evaluate.calibrate import another, best_for_each, blanks, drawn_side, of_other_scenes
 from limner.evaluate.compare import FORMAT, VERSION
 from limner.evaluate.composition import Draws, Outcome, by, by_task, draw_and_judge, summary, to_pixels
 from limner.evaluate.editing import evaluate_editing
@@ -200,7 +200,7 @@ def controls(
 ) -> dict[str, Any]:
     """What the same judge says where the answer is known: ceilings that should pass, and pictures that should not."""
     scenes = [o.prompt.scene for o in outcomes]
-    side = max(16, painter.resolution // 16 * 16)  # shuffled patches are 16 pixels wide
+    side = drawn_side(painter.resolution)
     drawn = np.stack([draw(o.prompt.scene, size=side, seed=o.prompt.seed) for o in outcomes])
     tables = {"drawn scenes": _judged(judge, drawn, scenes)}
     if reconstruct is not None:

@@ -221,9 +221,9 @@ def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
     tall = top < _LOW
     below = dice.between(0.66, 0.72) if tall else dice.between(0.84, 0.94)
     base = Box(0.5, 1 - MARGIN - below / 2, below)
-    count = 3 + dice.below(1 if tall else 2)
-    step = (0.96 if tall else 0.86) * below / count
-    side = min(0.93 * step, 0.27)
+    count = 3 + (not tall and dice.chance(0.25))  # the fewer they are, the larger
+    step = 0.96 * below / count
+    side = min(0.88 * step, 0.27)
     ground = base.y + top * below
     members = [
         _standing(

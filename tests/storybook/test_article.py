@@ -28,10 +28,9 @@ def test_training_sees_none_of_them_nor_what_makes_them_special() -> None:
 
 
 def test_the_grammar_says_what_the_article_says() -> None:
-    said = [prompt.english in english.captions(prompt.scene) for prompt in ARTICLE]
-    assert sum(said) >= len(ARTICLE) - 5, [p.english for p, ok in zip(ARTICLE, said) if not ok]
-    spoken = {prompt.name: prompt.chinese in chinese.captions(prompt.scene) for prompt in ARTICLE if prompt.chinese}
-    assert sum(spoken.values()) >= 3, spoken
+    for prompt in ARTICLE:
+        assert prompt.english in english.captions(prompt.scene)
+        assert not prompt.chinese or prompt.chinese in chinese.captions(prompt.scene)
 
 
 def test_each_can_be_drawn() -> None:

@@ -258,15 +258,15 @@ def test_interrupting_edits_keeps_the_best_of_the_finished_batches(
 
     source = tmp_path / "source.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(source)
-    redrawing, batches = room.redrawing, 1
+    redraw, batches = room.redraw, 1
 
     def interrupted(*given: Any, **options: Any) -> Any:
-        for done, batch in enumerate(redrawing(*given, **options)):
+        for done, batch in enumerate(redraw(*given, **options)):
             if done == batches:
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(room, "redrawing", interrupted)
+    monkeypatch.setattr(room, "redraw", interrupted)
     asked = (verb, source, *words, "--count", 2, "--candidates", 130, "--json")
     rows = limner(*asked, "--out", tmp_path / "some", code=130)
     assert len(rows) == 2

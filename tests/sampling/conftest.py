@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from limner.models.dalle import DALLE, DALLEConfig
+from limner.sampling.edit import redraw
 
 
 def small_dalle(seed: int = 0, **changes: Any) -> DALLE:
@@ -23,6 +24,11 @@ def small_dalle(seed: int = 0, **changes: Any) -> DALLE:
         elif parameter.ndim == 1:
             parameter.add_(torch.randn_like(parameter) * 0.1)
     return model
+
+
+def redrawn(*arguments: Any, **options: Any) -> torch.Tensor:
+    """All that ``redraw`` draws: codes (pictures, N)."""
+    return torch.cat([codes for _, codes in redraw(*arguments, **options)])
 
 
 @pytest.fixture(scope="session")

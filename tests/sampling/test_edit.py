@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from tests.sampling.conftest import small_dalle
+from tests.sampling.conftest import redrawn, small_dalle
 
 from limner.errors import InputError
-from limner.sampling.edit import Effort, effective, redraw, systematic
+from limner.sampling.edit import Effort, effective, systematic
 from limner.sampling.generate import Candidate, draw_codes
 from limner.sampling.likelihood import log_likelihoods
 from limner.sampling.settings import SamplingSettings
@@ -64,14 +64,14 @@ def fits(counts, chances):
 def test_the_region_has_the_true_conditional(tiny, caption, effort):
     fillings, chances = true_conditional(tiny, caption, CODES, FREE)
     step = TokenStep(tiny)
-    drawn = redraw(step, caption, CODES, FREE, range(COUNT), seed=1, settings=PLAIN, effort=effort)
+    drawn = redrawn(step, caption, CODES, FREE, range(COUNT), seed=1, settings=PLAIN, effort=effort)
     assert torch.equal(drawn[:, ~FREE], CODES[~FREE].expand(COUNT, -1))
     assert fits(counted(fillings, drawn, FREE), chances) > 1e-3
 
 
 def test_plain_forcing_has_another_distribution(tiny, caption):
     fillings, chances = true_conditional(tiny, caption, CODES, FREE)
-    drawn = redraw(
+    drawn = redrawn(
         TokenStep(tiny), caption, CODES, FREE, range(COUNT), seed=1, settings=PLAIN, effort=Effort(particles=1)
     )
     assert fits(counted(fillings, drawn, FREE), chances) < 1e-6
@@ -81,7 +81,7 @@ def test_a_region_that_reaches_the_end_is_plain_drawing(tiny, caption):
     free = torch.tensor([False, False, True, True, True, True])
     fillings, chances = true_conditional(tiny, caption, CODES, free)
     step = TokenStep(tiny)
-    drawn = redraw(
+    drawn = redrawn(
         step, caption, CODES, free, range(COUNT), seed=1, settings=PLAIN, effort=Effort(particles=16, sweeps=2)
     )
     assert fits(counted(fillings, drawn, free), chances) > 1e-3
@@ -101,7 +101,7 @@ def test_guided_conditional(tiny, caption, empty):
         c, u = (tiny(text.expand(len(every), -1), every)[1] for text in (caption, empty))
     guided = torch.log_softmax(u + 2.0 * (c - u), dim=-1).gather(-1, every[:, :, None]).sum(dim=(1, 2))
     chances = torch.softmax(guided.double(), dim=0).numpy()
-    drawn = redraw(
+    drawn = redrawn(
         TokenStep(tiny), caption, CODES, FREE, range(COUNT), seed=1, settings=settings,
         effort=Effort(particles=16), empty=empty,
     )  # fmt: skip
@@ -112,12 +112,12 @@ def test_a_picture_does_not_depend_on_those_drawn_with_it(tiny, caption):
     step, effort = TokenStep(tiny), Effort(particles=4, sweeps=2)
 
     def some(pictures):
-        return redraw(step, caption, CODES, FREE, pictures, seed=5, settings=PLAIN, effort=effort)
+        return redrawn(step, caption, CODES, FREE, pictures, seed=5, settings=PLAIN, effort=effort)
 
     whole = some(range(20))
     assert torch.equal(some([13])[0], whole[13])
     assert torch.equal(some([3, 19, 0]), whole[[3, 19, 0]])
-    assert not torch.equal(redraw(step, caption, CODES, FREE, range(20), seed=6, settings=PLAIN, effort=effort), whole)
+    assert not torch.equal(redrawn(step, caption, CODES, FREE, range(20), seed=6, settings=PLAIN, effort=effort), whole)
 
 
 def test_one_free_cell_anywhere(tiny, caption):
@@ -125,7 +125,7 @@ def test_one_free_cell_anywhere(tiny, caption):
         free = torch.zeros(6, dtype=torch.bool)
         free[place] = True
         fillings, chances = true_conditional(tiny, caption, CODES, free)
-        drawn = redraw(
+        drawn = redrawn(
             TokenStep(tiny), caption, CODES, free, range(200), seed=2, settings=PLAIN, effort=Effort(particles=16)
         )
         assert fits(counted(fillings, drawn, free), chances) > 1e-3
@@ -151,9 +151,9 @@ def test_wrong_efforts_are_named(tiny, caption):
             Effort(**wrong)
     arguments = {"seed": 0, "settings": PLAIN, "effort": Effort(particles=65)}
     with pytest.raises(InputError, match="particles: expected at most 64"):
-        redraw(TokenStep(tiny), caption, CODES, FREE, [0], **arguments)
+        redrawn(TokenStep(tiny), caption, CODES, FREE, [0], **arguments)
     with pytest.raises(InputError, match="at least one cell"):
-        redraw(TokenStep(tiny), caption, CODES, torch.zeros(6, dtype=torch.bool), [0], **arguments)
+        redrawn(TokenStep(tiny), caption, CODES, torch.zeros(6, dtype=torch.bool), [0], **arguments)
 
 
 def test_a_watcher_sees_the_picture_grow(caption):
@@ -163,11 +163,11 @@ def test_a_watcher_sees_the_picture_grow(caption):
     free = torch.zeros(30, dtype=torch.bool)
     free[6:9] = free[11:14] = free[16:19] = True
     seen: list[tuple[int, torch.Tensor, float]] = []
-    watched = redraw(
+    watched = redrawn(
         step, caption, codes, free, [4, 5], seed=2, settings=PLAIN, effort=Effort(3),
         watch=lambda number, row, done: seen.append((number, row, done)),
     )  # fmt: skip
-    plain = redraw(step, caption, codes, free, [4, 5], seed=2, settings=PLAIN, effort=Effort(3))
+    plain = redrawn(step, caption, codes, free, [4, 5], seed=2, settings=PLAIN, effort=Effort(3))
     assert torch.equal(watched, plain)
     assert [(number, round(done * 24)) for number, _, done in seen] == [(4, 4), (5, 4), (4, 9), (5, 9)]
     for _, row, done in seen:

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 import torch
-from tests.sampling.conftest import check_same_bits, delayed, small_dalle
+from tests.sampling.conftest import check_same_bits, delayed, redrawn, small_dalle
 from tests.sampling.test_step import VARIANTS, every_next, random_codes
 
 from limner.engines import onnxruntime_step, openvino_step
 from limner.errors import InputError, MissingExtra
 from limner.models.dalle import DALLE
-from limner.sampling.edit import Effort, redraw
+from limner.sampling.edit import Effort
 from limner.sampling.engine_step import EngineStep
 from limner.sampling.generate import Candidate, draw_codes
 from limner.sampling.settings import SamplingSettings
@@ -120,7 +120,7 @@ def test_editing_is_torchs(dalle, fast, caption):
     free = torch.zeros(30, dtype=torch.bool)
     free[6:19] = True
     drawn = [
-        redraw(step, caption, random_codes(dalle, 1)[0], free, [0, 1], seed=2, settings=SamplingSettings(),
+        redrawn(step, caption, random_codes(dalle, 1)[0], free, [0, 1], seed=2, settings=SamplingSettings(),
                effort=Effort(particles=8, sweeps=1))
         for step in (fast, TokenStep(dalle))
     ]  # fmt: skip

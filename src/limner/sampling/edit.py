@@ -70,26 +70,6 @@ def redraw(
     effort: Effort,
     empty: Tensor | None = None,
     watch: Watch | None = None,
-) -> Tensor:
-    """Redraw the ``free`` cells of a picture to the end; see ``redrawing``: → codes (len(pictures), N)."""
-    batches = redrawing(
-        step, caption, codes, free, pictures, seed=seed, settings=settings, effort=effort, empty=empty, watch=watch
-    )
-    return torch.cat([drawn for _, drawn in batches])
-
-
-def redrawing(
-    step: Step,
-    caption: Tensor,
-    codes: Tensor,
-    free: Tensor,
-    pictures: Sequence[int],
-    *,
-    seed: int,
-    settings: SamplingSettings,
-    effort: Effort,
-    empty: Tensor | None = None,
-    watch: Watch | None = None,
 ) -> Iterator[tuple[list[int], Tensor]]:
     """Redraw the ``free`` cells of a picture batch by batch: codes int64 (N,), free bool (N,) → a batch's numbers and
     their codes (B, N).

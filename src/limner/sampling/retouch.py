@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
-from limner.sampling.edit import Effort, as_places, redrawing
+from limner.sampling.edit import Effort, as_places, redraw
 from limner.sampling.likelihood import log_likelihoods
 from limner.sampling.rank import Best, ClipScorer, Ranking
 from limner.sampling.regions import blend, cells_of
@@ -70,7 +70,7 @@ def retouch(
     scorer = studio.scorer(job.caption, job.ranking)
     best: Best[tuple[np.ndarray, np.ndarray]] = Best(count)
     finished = 0
-    for some, codes in redrawing(
+    for some, codes in redraw(
         studio.step,
         ids[0],
         studio.encode(job.before),

@@ -24,7 +24,7 @@ from limner.files import make_folder, write_atomically
 from limner.progress import progress
 from limner.storybook.judge.batches import Batch, make_batch, with_chimeras
 from limner.storybook.judge.judge import Judge
-from limner.storybook.judge.network import GRID, NAMER_SPLITS, SIDE, Eyes, cut
+from limner.storybook.judge.network import DRAWN, GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, Eyes, cut, splits
 from limner.storybook.judge.puzzles import IGNORED
 from limner.storybook.judge.thresholds import Thresholds
 
@@ -46,8 +46,8 @@ class Settings:
 
 
 def finder_loss(eyes: Eyes, batch: Batch) -> Tensor:
-    """CenterNet's focal loss on the map of centres, L1 on the boxes there, cross-entropy on the background."""
-    centres, boxes, grounds = eyes.finder(batch.pixels)
+    """CenterNet's focal loss on the map of centres, L1 on the boxes there, cross-entropy on the picture's answers."""
+    centres, boxes, answers = eyes.finder(batch.pixels)
     cells = batch.boxes / CELL
     at = torch.arange(GRID) + 0.5
     # (M, 16, 16): a bump around each centre; a picture's target is the highest of its things' bumps.
@@ -64,18 +64,26 @@ def finder_loss(eyes: Eyes, batch: Batch) -> Tensor:
     thing, row, column = (apart < 1.5**2).nonzero(as_tuple=True)
     wanted = torch.stack((cells[thing, 0] - column - 0.5, cells[thing, 1] - row - 0.5, cells[thing, 2]), 1)
     off = (boxes[batch.which[thing], :, row, column] - wanted).abs().mean()
-    return focal.sum() / len(cells) + off + 0.5 * F.cross_entropy(grounds, batch.background, ignore_index=IGNORED)
+    return focal.sum() / len(cells) + off + 0.5 * _answers_loss(answers, batch.whole, PICTURE_QUESTIONS)
 
 
 def namer_loss(eyes: Eyes, batch: Batch, chance: Generator) -> tuple[Tensor, Tensor]:
-    """Cross-entropy on kind, colour and garments of every thing's crop and of chimeras; and the kinds' accuracy."""
+    """Cross-entropy on every answer about each thing's crop, and about chimeras; and the kinds' accuracy."""
     wobble = torch.randn((len(batch.boxes), 3), generator=chance) * 0.035 * batch.boxes[:, 2:]
     crops = cut(batch.pixels, batch.which, batch.boxes + wobble)
     crops, names = with_chimeras(crops, batch.names, chance)
-    parts = eyes.namer(crops.contiguous(memory_format=torch.channels_last)).split(NAMER_SPLITS, 1)
-    losses = [F.cross_entropy(part, names[:, i], ignore_index=IGNORED) for i, part in enumerate(parts)]
-    right = (parts[0].argmax(1) == names[:, 0]).float().mean()
-    return losses[0] + losses[1] + 1.5 * torch.stack(losses[2:]).sum(), right
+    logits = eyes.namer(crops.contiguous(memory_format=torch.channels_last))
+    right = (logits[:, : len(DRAWN) + 1].argmax(1) == names[:, 0]).float().mean()
+    return _answers_loss(logits, names, THING_QUESTIONS), right
+
+
+def _answers_loss(logits: Tensor, answers: Tensor, questions: dict[str, tuple[str, ...]]) -> Tensor:
+    """The sum over questions of the mean cross-entropy of those that have an answer."""
+    total = logits.new_zeros(())
+    for i, part in enumerate(logits.split(splits(questions), 1)):
+        asked = (answers[:, i] != IGNORED).sum().clamp_min(1)
+        total = total + F.cross_entropy(part, answers[:, i], ignore_index=IGNORED, reduction="sum") / asked
+    return total
 
 
 def train(run: Path, settings: Settings, minutes: float, first: Judge | None = None) -> Eyes:

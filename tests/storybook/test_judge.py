@@ -52,6 +52,15 @@ def test_the_truth_is_right_and_every_near_miss_of_it_wrong(family: str) -> None
     assert changes
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_changed_once_can_be_changed_again(family: str) -> None:
+    # Lessons mix a scene that was changed already with a change of it.
+    for dealt in scenes_of(family, 40, seed=5):
+        for _, wrong in near_misses(dealt.scene, dealt.draw_seed):
+            again = list(near_misses(wrong, dealt.draw_seed))
+            assert all(scene != wrong for _, scene in again)
+
+
 def found(kind: str, colour: str | None, side: float, **more: Any) -> Found:
     """A thing in the middle of the picture, nothing unusual about it but ``more``."""
     usual: dict[str, Any] = {

@@ -188,7 +188,7 @@ def _of_one(scene: Scene, dice: Dice) -> Iterator[Change]:
     if thing.texture:
         textures = _DYED if thing.colour else TEXTURES
         yield "texture", _with(scene, 0, replace(thing, texture=_other(dice, textures, thing.texture)))
-    elif scene.family in ("single", "counting") and thing.kind in THINGS and thing.colour:
+    elif scene.family in ("single", "counting") and thing.kind in THINGS and thing.colour and not thing.shape:
         family = "texture" if scene.family == "single" else scene.family
         size = None if thing.size == "huge" else thing.size
         changed = replace(thing, size=size, texture=dice.pick(_DYED))

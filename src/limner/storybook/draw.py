@@ -27,6 +27,8 @@ _COLOUR_NAMES = tuple(COLOURS)
 _BACKGROUND_NAMES = tuple(BACKGROUNDS)
 _CHARACTERS = frozenset(CHARACTERS)
 _PAPER = "white"
+_ARMS = (-0.03, 0.01, 0.05)
+"""How arms are held."""
 _own = threading.local()
 
 
@@ -74,7 +76,7 @@ def layout(scene: Scene, seed: int = 0) -> Layout:
         meant = meant * len(boxes)
     figures: list[Figure] = []
     for number, ((thing, colour, dyes), box) in enumerate(zip(meant, boxes, strict=True)):
-        pose = Pose(dice.between(-0.04, 0.06), dice.between(-0.04, 0.06))
+        pose = Pose(dice.pick(_ARMS), dice.pick(_ARMS))
         flip = dice.chance(0.5) and thing.kind in _CHARACTERS
         if scene.panel and number:  # the exact same thing again
             pose, flip = figures[0].pose, figures[0].flip

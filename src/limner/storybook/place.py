@@ -155,7 +155,7 @@ def _place_close(thing: Thing, dice: Dice) -> Box:
 
 
 # A character has a face and limbs to show, which at 0.3 of 128 pixels are two or three codes of the tokenizer.
-_UNSAID_BESIDE = {False: (0.30, 0.45), True: (0.39, 0.47)}
+_UNSAID_BESIDE = {False: (0.35, 0.46), True: (0.41, 0.47)}
 
 
 def _place_two(scene: Scene, dice: Dice) -> tuple[Box, ...]:
@@ -309,7 +309,7 @@ _ROWS: dict[int, tuple[tuple[tuple[float, float], ...], ...]] = {
         ((-0.19, -0.32), (0.19, -0.32), (-0.19, 0.0), (0.19, 0.0), (-0.19, 0.32), (0.19, 0.32)),
     ),
 }
-_UNSAID_SOME = {2: (0.32, 0.44), 3: (0.28, 0.42), 4: (0.28, 0.42), 5: (0.25, 0.30), 6: (0.25, 0.30)}
+_UNSAID_SOME = {2: (0.35, 0.45), 3: (0.35, 0.45), 4: (0.35, 0.45), 5: (0.27, 0.30), 6: (0.27, 0.30)}
 
 
 def _place_some(things: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:

@@ -18,13 +18,13 @@ from limner.storybook.world.things import THING_KINDS
 SIDES: dict[str, tuple[float, float]] = {
     "small": (0.25, 0.29),
     "medium": (0.35, 0.42),
-    "large": (0.46, 0.70),
+    "large": (0.45, 0.70),
     "huge": (0.82, 0.94),
 }
 """Each said size's range; the ranges do not meet, so that a size can be told from one picture."""
 
-_SIDES, _SPOTS = 48, 24
-"""Steps of sides and of centres on the canvas: a quarter and half of a code where twelve stand in a row."""
+_SIDES, _SPOTS, _FINE = 24, 24, 48
+"""Steps of sides and of centres on the canvas, half a code where twelve stand in a row; and of slight shifts."""
 MARGIN = 0.015
 """Kept free along the canvas' edges."""
 _TAIL_MARGIN, _STYLE_MARGIN = 0.03, 0.045
@@ -76,13 +76,13 @@ def _spot(centre: float, side: float, margin: float = MARGIN) -> float:
 
 
 def _lowered(y: float) -> float:
-    """The next step of sides at or above ``y`` on the canvas."""
-    return floor(y * _SIDES + 1e-9) / _SIDES
+    """The next fine step at or above ``y`` on the canvas."""
+    return floor(y * _FINE + 1e-9) / _FINE
 
 
 def _nudge(dice: Dice) -> float:
-    """A step of sides to the left or right, or none."""
-    return (dice.below(3) - 1) / _SIDES
+    """A fine step to the left or right, or none."""
+    return (dice.below(3) - 1) / _FINE
 
 
 def _over(thing: Thing) -> float:

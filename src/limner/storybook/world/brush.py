@@ -30,11 +30,14 @@ class Tile:
     """A pattern that repeats: ``draw(brush, colour)`` fills the unit box, which goes over into itself at its edges.
 
     ``period``: the side of one repetition, in box units of a large thing. ``opacity``: 1 hides what is behind.
+    ``fixed``: a medium's pattern lies on the canvas, as paper's grain does, with a period in shares of its side. Where
+    that is a whole number of a tokenizer's codes, a pattern is the same in all of them.
     """
 
     draw: Callable[[Brush, RGB], None]
     period: float
     opacity: float = 1.0
+    fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Medium:
     ``fill``: what becomes of a filled colour: another colour, or a pattern in a colour. ``ink``: the outline's colour
     around a fill, None for none. ``width``: of outlines, in usual ones; ``least``: their least width in shares of the
     canvas. ``wobble``: how far lines stray, in shares of the canvas. ``twice``: lines are drawn again, astray.
-    ``smooth``: anti-aliased.
+    ``smooth``: anti-aliased. ``fixed``: its patterns are ``fixed`` tiles.
     """
 
     fill: Callable[[RGB], RGB | tuple[Tile, RGB]]
@@ -69,6 +72,7 @@ class Medium:
     wobble: float = 0.0
     twice: bool = False
     smooth: bool = True
+    fixed: bool = False
 
 
 @cache
@@ -185,7 +189,10 @@ class Brush:
         if self._plain:
             self._paints = _FILLS
             return
-        key = (self._medium, self._cover, self._tone, self._coarse() if self._medium is None else self._step())
+        step: object = self._coarse() if self._medium is None else self._step()
+        if self._medium is not None and self._medium.fixed:
+            step = (step, *self._canvas.getTotalMatrix().get9())
+        key = (self._medium, self._cover, self._tone, step)
         if len(self._kept) > 4000:
             self._kept.clear()
         if key not in self._kept:
@@ -228,9 +235,16 @@ class Brush:
             tile, period = cover.tile, cover.tile.period * self._coarse()
         paint = self._skia.Paint(AntiAlias=medium is None or medium.smooth, Color=self._skia.Color(*shade))
         if tile is not None:
-            paint.setShader(_shader(tile, shade, round(period, 2)))
+            paint.setShader(self._laid(tile, shade) if tile.fixed else _shader(tile, shade, round(period, 2)))
             paint.setAlphaf(tile.opacity)
         return paint
+
+    def _laid(self, tile: Tile, colour: RGB) -> Any:
+        """The pattern from the canvas' corner on, wherever the present box is."""
+        back = self._skia.Matrix()
+        self._canvas.getTotalMatrix().invert(back)
+        back.preScale(*(2 * (tile.period * self._size / _TILE,)))
+        return _tile_image(tile, colour).makeShader(*_repeat(), back)
 
     def _line(self, colour: RGB, width: float) -> Any:
         """The stroke in a said colour (the inside of a limb, a whisker)."""
@@ -389,8 +403,13 @@ def _tile_image(tile: Tile, colour: RGB) -> Any:
 def _shader(tile: Tile, colour: RGB, period: float) -> Any:
     import skia
 
-    repeat = skia.TileMode.kRepeat
-    sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)
     place = skia.Matrix.Scale(period / _TILE, period / _TILE)
     place.postTranslate(-period / 2, -period / 2)
-    return _tile_image(tile, colour).makeShader(repeat, repeat, sampling, place)
+    return _tile_image(tile, colour).makeShader(*_repeat(), place)
+
+
+def _repeat() -> tuple[Any, Any, Any]:
+    import skia
+
+    repeat = skia.TileMode.kRepeat
+    return repeat, repeat, skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)

@@ -66,11 +66,17 @@ class Style:
 
 # --- noise: fixed fields, one for a size, that grain and bleeding are taken from -------------------------------------
 
+_REPEATS = 6
+"""How often noise repeats along a side: a tokenizer's codes, twelve in a row, then see few kinds of it."""
+
 
 @cache
 def _noise(size: int, cells: int, seed: int) -> np.ndarray:
     """Smooth noise, float32 (size, size) in about [−1, 1]: random values on a grid, between them smooth curves."""
-    values = np.random.RandomState(seed).uniform(-1, 1, (cells + 1, cells + 1))  # a stream that NumPy keeps as it is
+    period = max(1, cells // _REPEATS)
+    values = np.random.RandomState(seed).uniform(-1, 1, (period, period))  # a stream that NumPy keeps as it is
+    again = np.arange(cells + 1) % period
+    values = values[again[:, None], again]
     at = np.arange(size) * cells / size
     low = at.astype(int)
     part = at - low
@@ -103,7 +109,7 @@ def _pencil(colour: RGB) -> RGB | tuple[Tile, RGB]:
     return _HATCH, (246, 246, 246) if light > 105 else (222, 222, 224) if light > 60 else (170, 170, 176)
 
 
-_HATCH = Tile(_strokes, 0.085)
+_HATCH = Tile(_strokes, 1 / 12, fixed=True)
 
 
 def _paper(pixels: Pixels) -> Pixels:
@@ -112,7 +118,7 @@ def _paper(pixels: Pixels) -> Pixels:
 
 @cache
 def _grain(size: int) -> np.ndarray:
-    return 0.988 + 0.014 * _noise(size, min(64, size), 7)
+    return 0.988 + 0.014 * _noise(size, min(60, size), 7)
 
 
 # --- emoji -----------------------------------------------------------------------------------------------------------
@@ -183,12 +189,12 @@ def _bleed(pixels: Pixels) -> Pixels:
 
 @cache
 def _bleeding(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    reach, cells, fine = 0.012 * width, min(20, width), min(width, 56)
+    reach, cells, fine = 0.012 * width, min(18, width), min(width, 54)
     dx = reach * (_noise(width, cells, 1) + 0.4 * _noise(width, fine, 3))[:height]
     dy = reach * (_noise(width, cells, 2) + 0.4 * _noise(width, fine, 4))[:height]
     y = np.clip(np.rint(np.arange(height)[:, None] + dy), 0, height - 1).astype(int)
     x = np.clip(np.rint(np.arange(width)[None, :] + dx), 0, width - 1).astype(int)
-    gain = 0.99 + 0.02 * _noise(width, min(width, 7), 5) + 0.022 * _noise(width, min(width, 90), 6)
+    gain = 0.99 + 0.02 * _noise(width, min(width, 12), 5) + 0.022 * _noise(width, min(width, 90), 6)
     return (y * width + x).ravel(), gain
 
 
@@ -250,7 +256,7 @@ def _wax(brush: Brush, colour: RGB) -> None:
     brush.stripe("M -0.6 -0.14 L -0.1 -0.6 M -0.1 0.4 L 0.4 -0.1", 0.05, mix(colour, INK, 0.14))
 
 
-_WAX = Tile(_wax, 0.13)
+_WAX = Tile(_wax, 1 / 6, fixed=True)
 
 
 def _waxed(colour: RGB) -> RGB | tuple[Tile, RGB]:
@@ -273,7 +279,7 @@ STYLES: dict[str, Style] = {
         Phrases(
             ("a sketch of {}", "a pencil sketch of {}", "{} as a sketch"), ("{}的素描", "{}的铅笔素描", "一幅{}的素描")
         ),
-        Medium(_pencil, lambda c: _LEAD, width=0.75, wobble=0.006, twice=True),
+        Medium(_pencil, lambda c: _LEAD, width=0.75, wobble=0.006, twice=True, fixed=True),
         lambda c: _WHITE,
         finish=_paper,
     ),
@@ -307,7 +313,7 @@ STYLES: dict[str, Style] = {
     ),
     "crayon": Style(
         Phrases(("a crayon drawing of {}", "{} drawn in crayon"), ("{}的蜡笔画", "一幅{}的蜡笔画")),
-        Medium(_waxed, lambda c: mix(c, INK, 0.6) if max(c) >= 80 else INK, width=1.7, wobble=0.007),
+        Medium(_waxed, lambda c: mix(c, INK, 0.6) if max(c) >= 80 else INK, width=1.7, wobble=0.007, fixed=True),
         lambda c: c,
         finish=_pitted,
     ),

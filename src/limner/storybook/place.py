@@ -18,13 +18,13 @@ from limner.storybook.world.things import THING_KINDS
 SIDES: dict[str, tuple[float, float]] = {
     "small": (0.25, 0.29),
     "medium": (0.35, 0.42),
-    "large": (0.45, 0.70),
+    "large": (0.46, 0.70),
     "huge": (0.82, 0.94),
 }
 """Each said size's range; the ranges do not meet, so that a size can be told from one picture."""
 
-_SIDES, _SPOTS, _FINE = 24, 24, 48
-"""Steps of sides and of centres on the canvas, half a code where twelve stand in a row; and of slight shifts."""
+_SIDES, _SPOTS = 32, 16
+"""Steps of sides (and of slight shifts) and of centres on the canvas: half a code and one where sixteen stand in a row."""
 MARGIN = 0.015
 """Kept free along the canvas' edges."""
 _TAIL_MARGIN, _STYLE_MARGIN = 0.03, 0.045
@@ -76,13 +76,13 @@ def _spot(centre: float, side: float, margin: float = MARGIN) -> float:
 
 
 def _lowered(y: float) -> float:
-    """The next fine step at or above ``y`` on the canvas."""
-    return floor(y * _FINE + 1e-9) / _FINE
+    """The next step of sides at or above ``y`` on the canvas."""
+    return floor(y * _SIDES + 1e-9) / _SIDES
 
 
 def _nudge(dice: Dice) -> float:
-    """A fine step to the left or right, or none."""
-    return (dice.below(3) - 1) / _FINE
+    """A step of sides to the left or right, or none."""
+    return (dice.below(3) - 1) / _SIDES
 
 
 def _over(thing: Thing) -> float:
@@ -288,25 +288,25 @@ def _place_panels(sketches: bool, dice: Dice) -> tuple[Box, ...]:
     if not sketches:
         return top, Box(top.x, 0.75, side)
     small = _stepped(0.29, 0.32, dice)
-    return (top, *(Box(0.5 + x, 0.75 + 2 * _nudge(dice), small) for x in (-0.325, 0.0, 0.325)))
+    return (top, *(Box(0.5 + x, 0.75 + 2 * _nudge(dice), small) for x in (-0.3125, 0.0, 0.3125)))
 
 
 _ROWS: dict[int, tuple[tuple[tuple[float, float], ...], ...]] = {
-    2: (((-0.24, 0.0), (0.24, 0.0)), ((-0.22, -0.22), (0.22, 0.22)), ((0.22, -0.22), (-0.22, 0.22))),
+    2: (((-0.25, 0.0), (0.25, 0.0)), ((-0.25, -0.25), (0.25, 0.25)), ((0.25, -0.25), (-0.25, 0.25))),
     3: (
-        ((0.0, -0.235), (-0.235, 0.235), (0.235, 0.235)),
-        ((-0.235, -0.235), (0.235, -0.235), (0.0, 0.235)),
-        ((-0.32, 0.0), (0.0, 0.0), (0.32, 0.0)),
+        ((0.0, -0.25), (-0.25, 0.25), (0.25, 0.25)),
+        ((-0.25, -0.25), (0.25, -0.25), (0.0, 0.25)),
+        ((-0.3125, 0.0), (0.0, 0.0), (0.3125, 0.0)),
     ),
-    4: (((-0.235, -0.235), (0.235, -0.235), (-0.235, 0.235), (0.235, 0.235)),),
+    4: (((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)),),
     5: (
-        ((-0.32, -0.19), (0.0, -0.19), (0.32, -0.19), (-0.17, 0.19), (0.17, 0.19)),
-        ((-0.17, -0.19), (0.17, -0.19), (-0.32, 0.19), (0.0, 0.19), (0.32, 0.19)),
-        ((-0.31, -0.31), (0.31, -0.31), (0.0, 0.0), (-0.31, 0.31), (0.31, 0.31)),
+        ((-0.3125, -0.1875), (0.0, -0.1875), (0.3125, -0.1875), (-0.1875, 0.1875), (0.1875, 0.1875)),
+        ((-0.1875, -0.1875), (0.1875, -0.1875), (-0.3125, 0.1875), (0.0, 0.1875), (0.3125, 0.1875)),
+        ((-0.3125, -0.3125), (0.3125, -0.3125), (0.0, 0.0), (-0.3125, 0.3125), (0.3125, 0.3125)),
     ),
     6: (
-        ((-0.32, -0.19), (0.0, -0.19), (0.32, -0.19), (-0.32, 0.19), (0.0, 0.19), (0.32, 0.19)),
-        ((-0.19, -0.32), (0.19, -0.32), (-0.19, 0.0), (0.19, 0.0), (-0.19, 0.32), (0.19, 0.32)),
+        ((-0.3125, -0.1875), (0.0, -0.1875), (0.3125, -0.1875), (-0.3125, 0.1875), (0.0, 0.1875), (0.3125, 0.1875)),
+        ((-0.1875, -0.3125), (0.1875, -0.3125), (-0.1875, 0.0), (0.1875, 0.0), (-0.1875, 0.3125), (0.1875, 0.3125)),
     ),
 }
 _UNSAID_SOME = {2: (0.35, 0.45), 3: (0.35, 0.45), 4: (0.35, 0.45), 5: (0.27, 0.30), 6: (0.27, 0.30)}

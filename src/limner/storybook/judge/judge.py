@@ -34,6 +34,8 @@ from limner.storybook.scene import GARMENTS, Scene
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "storybook" / "judge" / "judge.safetensors"
 MOST_THINGS = 8
+SAME = 0.6
+"""Shared by two boxes, as a share of both together, from which on they are taken for one thing's."""
 """No scene has more than six things: of a picture full of centres only the surest are named."""
 BATCH = 64
 
@@ -139,7 +141,8 @@ def _yes(word: str | None) -> bool | None:
 def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (M,), boxes (M, 3: x, y, side in pixels) and sureness (M,) of the centres above ``threshold``.
 
-    A centre must be its neighbourhood's highest, and no surer centre's box may cover half of its own.
+    A centre must be its neighbourhood's highest, and its box may not be that of a surer one: things inside of others and
+    on them share much of the picture, but not both place and size.
     """
     heat = centres.sigmoid()
     top = heat * (F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat)
@@ -153,20 +156,20 @@ def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Ten
     kept: list[int] = []
     for i in order:
         rivals = [j for j in kept if which[j] == which[i]]
-        if len(rivals) < MOST_THINGS and all(_overlap(places[i].tolist(), places[j].tolist()) < 0.5 for j in rivals):
+        if len(rivals) < MOST_THINGS and all(_overlap(places[i].tolist(), places[j].tolist()) < SAME for j in rivals):
             kept.append(i)
     chosen = torch.tensor(kept, dtype=torch.long)
     return which[chosen], places[chosen], sure[chosen]
 
 
 def _overlap(one: Sequence[float], two: Sequence[float]) -> float:
-    """The shared area as a share of the smaller box."""
+    """The shared area as a share of that of both together."""
     shared = 1.0
     for axis in (0, 1):
         low = max(one[axis] - one[2] / 2, two[axis] - two[2] / 2)
         high = min(one[axis] + one[2] / 2, two[axis] + two[2] / 2)
         shared *= max(0.0, high - low)
-    return shared / min(one[2], two[2]) ** 2
+    return shared / (one[2] ** 2 + two[2] ** 2 - shared)
 
 
 def answered(logits: Tensor, questions: dict[str, tuple[str, ...]], limits: Thresholds) -> dict[str, list[str | None]]:

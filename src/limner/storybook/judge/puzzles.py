@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from limner.storybook.dice import Dice
 from limner.storybook.draw import draw
 from limner.storybook.judge.lessons import Truth, roll_scene, truth_of
 from limner.storybook.judge.nearmiss import near_misses
-from limner.storybook.judge.network import SIDE, THING_QUESTIONS, number
+from limner.storybook.judge.network import SIDE, THING_QUESTIONS, number, to_input
 from limner.storybook.scene import Scene
 
 UNKNOWN = number(THING_QUESTIONS, "kind", None)
@@ -28,6 +29,8 @@ CLEAR, UNCLEAR = 0.10, 0.28
 """Up to the one share of something else, a thing is still what it was; from the other on it is unclear what it is."""
 AT_ONE_PLACE = 3.0
 """Pixels by which the boxes of two drawings of one thing may differ."""
+SIZES = (SIDE, 192)
+"""Sides of the drawings that are learned from: the judge's own, and the shipped painter's."""
 WHOLE = 110
 """From this side in pixels on a thing fills the picture."""
 
@@ -38,17 +41,27 @@ def lesson(seed: int, *, whole: bool = False) -> Lesson:
     """A drawn picture (uint8 (128, 128, 3)) and its truth, with a fault now and then unless ``whole``."""
     dice = Dice("lesson", seed)
     scene, draw_seed = roll_scene(dice), dice.below(2**31)
-    done = draw(scene, size=SIDE, seed=draw_seed), truth_of(scene, draw_seed)
+    size = dice.pick(SIZES)
+    done = _drawn(scene, draw_seed, size), truth_of(scene, draw_seed)
     if whole:
         return done
     fate = dice.unit()
     if fate < MIXED:
-        return _mixed(*done, scene, draw_seed, dice)
+        return _mixed(*done, scene, draw_seed, size, dice)
     if fate < MIXED + BROKEN:
         return _broken(*done, dice)
     if fate < MIXED + BROKEN + STRAY:
         return _stray(*done, dice)
     return done
+
+
+def _drawn(scene: Scene, draw_seed: int, size: int) -> np.ndarray:
+    """The drawing of ``size`` pixels as the judge sees it: uint8 (128, 128, 3)."""
+    picture = draw(scene, size=size, seed=draw_seed)
+    if size == SIDE:
+        return picture
+    seen = to_input(torch.from_numpy(picture)[None])[0].permute(1, 2, 0)
+    return ((seen + 1) * 127.5).round().clamp(0, 255).byte().numpy()
 
 
 def _broken(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
@@ -117,7 +130,7 @@ def _stray(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
     return picture, replace(truth, boxes=np.concatenate((truth.boxes, box)), names=np.concatenate((truth.names, name)))
 
 
-def _mixed(picture: np.ndarray, truth: Truth, scene: Scene, draw_seed: int, dice: Dice) -> Lesson:
+def _mixed(picture: np.ndarray, truth: Truth, scene: Scene, draw_seed: int, size: int, dice: Dice) -> Lesson:
     """Parts of the picture are taken from the same scene with one thing changed.
 
     How much of what differs is the other's tells, for each thing, whether it is still the one, the other, or unclear.
@@ -131,7 +144,7 @@ def _mixed(picture: np.ndarray, truth: Truth, scene: Scene, draw_seed: int, dice
         return picture, truth
     if np.abs(other_truth.boxes - truth.boxes).max() > AT_ONE_PLACE:
         return picture, truth
-    other = draw(changed, size=SIDE, seed=draw_seed)
+    other = _drawn(changed, draw_seed, size)
     mask = _mask(truth, dice)
     differs = (picture != other).any(2)
     mixed = np.where(mask[..., None], other, picture)

@@ -66,8 +66,8 @@ class Style:
 
 # --- noise: fixed fields, one for a size, that grain and bleeding are taken from -------------------------------------
 
-_REPEATS = 6
-"""How often noise repeats along a side: a tokenizer's codes, twelve in a row, then see few kinds of it."""
+_REPEATS = 8
+"""How often noise repeats along a side: a tokenizer's codes, sixteen in a row, then see few kinds of it."""
 
 
 @cache
@@ -109,7 +109,7 @@ def _pencil(colour: RGB) -> RGB | tuple[Tile, RGB]:
     return _HATCH, (246, 246, 246) if light > 105 else (222, 222, 224) if light > 60 else (170, 170, 176)
 
 
-_HATCH = Tile(_strokes, 1 / 12, fixed=True)
+_HATCH = Tile(_strokes, 1 / 16, fixed=True)
 
 
 def _paper(pixels: Pixels) -> Pixels:
@@ -118,7 +118,7 @@ def _paper(pixels: Pixels) -> Pixels:
 
 @cache
 def _grain(size: int) -> np.ndarray:
-    return 0.988 + 0.014 * _noise(size, min(60, size), 7)
+    return 0.988 + 0.014 * _noise(size, min(64, size), 7)
 
 
 # --- emoji -----------------------------------------------------------------------------------------------------------
@@ -189,12 +189,12 @@ def _bleed(pixels: Pixels) -> Pixels:
 
 @cache
 def _bleeding(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    reach, cells, fine = 0.012 * width, min(18, width), min(width, 54)
+    reach, cells, fine = 0.012 * width, min(16, width), min(width, 56)
     dx = reach * (_noise(width, cells, 1) + 0.4 * _noise(width, fine, 3))[:height]
     dy = reach * (_noise(width, cells, 2) + 0.4 * _noise(width, fine, 4))[:height]
     y = np.clip(np.rint(np.arange(height)[:, None] + dy), 0, height - 1).astype(int)
     x = np.clip(np.rint(np.arange(width)[None, :] + dx), 0, width - 1).astype(int)
-    gain = 0.99 + 0.02 * _noise(width, min(width, 12), 5) + 0.022 * _noise(width, min(width, 90), 6)
+    gain = 0.99 + 0.02 * _noise(width, min(width, 16), 5) + 0.022 * _noise(width, min(width, 88), 6)
     return (y * width + x).ravel(), gain
 
 
@@ -256,7 +256,7 @@ def _wax(brush: Brush, colour: RGB) -> None:
     brush.stripe("M -0.6 -0.14 L -0.1 -0.6 M -0.1 0.4 L 0.4 -0.1", 0.05, mix(colour, INK, 0.14))
 
 
-_WAX = Tile(_wax, 1 / 6, fixed=True)
+_WAX = Tile(_wax, 1 / 8, fixed=True)
 
 
 def _waxed(colour: RGB) -> RGB | tuple[Tile, RGB]:

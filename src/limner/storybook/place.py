@@ -24,7 +24,7 @@ SIDES: dict[str, tuple[float, float]] = {
 """Each said size's range; the ranges do not meet, so that a size can be told from one picture."""
 
 _SIDES, _SPOTS = 32, 16
-"""Steps of sides (and of slight shifts) and of centres on the canvas: half a code and one where sixteen stand in a row."""
+"""Steps of sides (and slight shifts) and of centres on the canvas: half a code and one where sixteen stand in a row."""
 MARGIN = 0.015
 """Kept free along the canvas' edges."""
 _TAIL_MARGIN, _STYLE_MARGIN = 0.03, 0.045
@@ -32,6 +32,8 @@ _TAIL_MARGIN, _STYLE_MARGIN = 0.03, 0.045
 _QUILLS = 0.13
 """How far what is made of porcupine or fur reaches over its box, in units of its side."""
 
+VISIBLE = 0.7
+"""How much of a thing inside of another looks out over the rim, from its top."""
 FEET = 0.465
 """Where a thing meets the ground, in units of its side below its centre."""
 
@@ -227,9 +229,8 @@ def _place_within(thing: Thing, container: Thing, dice: Dice) -> tuple[Box, ...]
     assert rim is not None
     edge = base.y + rim * around
     low, high = (0.54 * around, 0.60 * around) if thing.size is None else SIDES["small"]
-    side = _stepped(low, min(high, (edge - MARGIN) / (0.64 + _over(thing))), dice)
-    # A third of it disappears behind the rim.
-    return Box(base.x, edge - 0.14 * side, side), base
+    side = _stepped(low, min(high, (edge - MARGIN) / (VISIBLE + _over(thing))), dice)
+    return Box(base.x, edge - (VISIBLE - 0.5) * side, side), base
 
 
 def _place_behind(thing: Thing, cover: Thing, dice: Dice) -> tuple[Box, ...]:

@@ -141,7 +141,7 @@ def _yes(word: str | None) -> bool | None:
 def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (M,), boxes (M, 3: x, y, side in pixels) and sureness (M,) of the centres above ``threshold``.
 
-    A centre must be its neighbourhood's highest, and its box may not be that of a surer one: things inside of others and
+    A centre must be its neighbourhood's highest, and its box may not be that of a surer one: things inside of others or
     on them share much of the picture, but not both place and size.
     """
     heat = centres.sigmoid()

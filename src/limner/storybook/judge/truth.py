@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limner.storybook.draw import Figure, Layout, layout
 from limner.storybook.judge.verdict import Answers, Found
+from limner.storybook.place import VISIBLE
 from limner.storybook.scene import ANIMALS, GARMENTS, TOUCHING, Scene
 
 WHOLE = (0.5, 0.5, 1.0)
@@ -18,7 +21,10 @@ def truth(scene: Scene, seed: int) -> Answers:
 def truth_of(scene: Scene, plan: Layout) -> Answers:
     """The answers about the drawing of ``plan``, a layout of ``scene``."""
     return Answers(
-        tuple(_found(figure, figure.style or scene.style) for figure in plan.figures),
+        tuple(
+            _found(figure, figure.style or scene.style, hidden=scene.relation == "inside" and number == 0)
+            for number, figure in enumerate(plan.figures)
+        ),
         plan.background,
         scene.style or "plain",
         any(figure.box.side > 1 for figure in plan.figures),
@@ -26,8 +32,11 @@ def truth_of(scene: Scene, plan: Layout) -> Answers:
     )
 
 
-def _found(figure: Figure, style: str | None) -> Found:
+def _found(figure: Figure, style: str | None, hidden: bool) -> Found:
+    """``hidden``: it looks out of another, and its place is that of what is seen of it."""
     thing, box, sketched = figure.thing, figure.box, style == "sketch"
+    if hidden:
+        box = replace(box, y=box.y - (1 - VISIBLE) / 2 * box.side)
     worn: dict[str, str | None] = dict.fromkeys(GARMENTS, "absent")
     for garment, dye in zip(thing.garments, figure.dyes, strict=True):
         worn[garment.kind] = "worn" if sketched else dye

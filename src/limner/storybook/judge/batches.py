@@ -121,7 +121,7 @@ def with_chimeras(crops: Tensor, names: Tensor, chance: Generator) -> tuple[Tens
         elif i % 2:
             odd[i] = F.interpolate(F.adaptive_avg_pool2d(odd[i : i + 1], 3), (CROP, CROP), mode="bilinear")[0]
         else:
-            away = int(torch.randint(30, 40, (), generator=chance)) * (1 if i % 4 else -1)
+            away = int(torch.randint(CROP * 15 // 32, CROP * 5 // 8, (), generator=chance)) * (1 if i % 4 else -1)
             odd[i] = odd[i].roll(away, 1 + i // 4 % 2)
     nameless = torch.full((count, names.shape[1]), IGNORED)
     nameless[:, 0] = UNKNOWN

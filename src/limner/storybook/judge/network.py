@@ -1,7 +1,7 @@
 """The judge's eyes: a finder that says where something stands, and a namer that says what it is.
 
 The finder is a small CenterNet (Zhou et al. 2019, "Objects as Points"): a map of centres on a 16 × 16 grid, a square
-box at each, and answers about the whole picture. The namer sees each box as a 64 × 64 picture of its own, so that a
+box at each, and answers about the whole picture. The namer sees each box as a 96 × 96 picture of its own, so that a
 small cat and a large one look alike, and answers what it is, what it is made of, what it wears and how it is drawn.
 Both learn from drawn scenes alone (``train.py``).
 """
@@ -30,7 +30,7 @@ from limner.storybook.scene import (
 SIDE = 128
 """Pictures are judged at this many pixels; others are resized first."""
 GRID = 16
-CROP = 64
+CROP = 96
 MARGIN = 1.25
 """The namer sees a square this many times the box's side."""
 
@@ -123,7 +123,7 @@ class Finder(nn.Module):
 
 
 class Namer(nn.Module):
-    """Crops (M, 3, 64, 64) in [−1, 1] → logits (M, T), to be split by ``splits(THING_QUESTIONS)``."""
+    """Crops (M, 3, 96, 96) in [−1, 1] → logits (M, T), to be split by ``splits(THING_QUESTIONS)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class Namer(nn.Module):
         self.head = nn.Sequential(nn.Linear(64 * 16, 384), nn.ReLU(inplace=True), nn.Linear(384, outputs))
 
     def forward(self, crops: Tensor) -> Tensor:
-        parts = F.relu(self.narrow(F.avg_pool2d(self.body(crops), 2)))
+        parts = F.relu(self.narrow(F.adaptive_avg_pool2d(self.body(crops), 4)))
         return self.head(parts.flatten(1)).float()
 
 
@@ -157,7 +157,7 @@ def to_input(pictures: Tensor) -> Tensor:
 
 
 def cut(pixels: Tensor, which: Tensor, boxes: Tensor) -> Tensor:
-    """Crops (M, 3, 64, 64) around ``boxes`` (M, 3: x, y of the centre, side, in pixels) of pictures ``which`` (M,)."""
+    """Crops (M, 3, 96, 96) around ``boxes`` (M, 3: x, y of the centre, side, in pixels) of pictures ``which`` (M,)."""
     half = boxes[:, 2].clamp_min(4.0) * (MARGIN / 2)
     theta = boxes.new_zeros(len(boxes), 2, 3)
     theta[:, 0, 0] = theta[:, 1, 1] = half * (2.0 / SIDE)

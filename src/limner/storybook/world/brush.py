@@ -233,11 +233,12 @@ class Brush:
             shade = filled
         if cover is not None and colour in self._tone:
             tile, period = cover.tile, cover.tile.period * self._coarse()
-        paint = self._skia.Paint(AntiAlias=medium is None or medium.smooth, Color=self._skia.Color(*shade))
-        if tile is not None:
-            paint.setShader(self._laid(tile, shade) if tile.fixed else _shader(tile, shade, round(period, 2)))
-            paint.setAlphaf(tile.opacity)
-        return paint
+        smooth, plain = medium is None or medium.smooth, self._skia.Color(*shade)
+        if tile is None:
+            return self._skia.Paint(AntiAlias=smooth, Color=plain)
+        # Given to the constructor: ``setShader`` copies a pattern by packing and unpacking it, a millisecond or two.
+        pattern = self._laid(tile, shade) if tile.fixed else _shader(tile, shade, round(period, 2))
+        return self._skia.Paint(AntiAlias=smooth, Color=plain, Shader=pattern, Alphaf=tile.opacity)
 
     def _laid(self, tile: Tile, colour: RGB) -> Any:
         """The pattern from the canvas' corner on, wherever the present box is."""
@@ -254,12 +255,7 @@ class Brush:
         else:
             stroke = self._lines.get(colour)
             if stroke is None:
-                fill = self._paint(colour)
-                stroke = self._lines[colour] = round_stroke()
-                stroke.setAntiAlias(fill.isAntiAlias())
-                stroke.setColor(fill.getColor())
-                if fill.getShader() is not None:
-                    stroke.setShader(fill.getShader())
+                stroke = self._lines[colour] = round_stroke(self._paint(colour))
         stroke.setStrokeWidth(width)
         return stroke
 

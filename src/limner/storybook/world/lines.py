@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any
 
 
-def round_stroke() -> Any:
-    """A new paint for round lines."""
+def round_stroke(fill: Any = None) -> Any:
+    """A new paint for round lines, with the colour and pattern of ``fill`` if one is given."""
     import skia
 
-    stroke = skia.Paint(AntiAlias=True, Style=skia.Paint.kStroke_Style)
+    stroke = skia.Paint(fill) if fill is not None else skia.Paint(AntiAlias=True)
+    stroke.setStyle(skia.Paint.kStroke_Style)
     stroke.setStrokeCap(skia.Paint.kRound_Cap)
     stroke.setStrokeJoin(skia.Paint.kRound_Join)
     return stroke

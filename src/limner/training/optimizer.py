@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from limner.device import working_precision
 from limner.errors import RecipeError, TrainingError, expected
-from limner.muon import as_matrix, flat, muon_for
 from limner.training.layerwise import layer_shares
+from limner.training.muon import Float32Muon
 from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
@@ -62,9 +63,9 @@ class Optimizer:
                 fused=devices <= {"cpu", "cuda"},
             )
             self.parts.append((adamw, 1.0))
-        self._views = {name: as_matrix(p) for name, p in self.parameters.items() if name in hidden}
+        self._views = {name: _as_matrix(p) for name, p in self.parameters.items() if name in hidden}
         if hidden:
-            muon = muon_for(next(iter(self._views.values())).device)(
+            muon = _muon_for(next(iter(self._views.values())).device)(
                 _grouped((view, settings.weight_decay, shares[name]) for name, view in self._views.items()),
                 lr=settings.learning_rate,
                 adjust_lr_fn="match_rms_adamw",
@@ -76,7 +77,7 @@ class Optimizer:
         for name, view in self._views.items():
             parameter = self.parameters[name]
             if view is not parameter:
-                view.grad = None if parameter.grad is None else flat(parameter.grad)
+                view.grad = None if parameter.grad is None else _flat(parameter.grad)
         for optimizer, factor in self.parts:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share * factor * group["share"]
@@ -120,6 +121,10 @@ class Optimizer:
                     optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
 
 
+def _muon_for(device: torch.device) -> type[torch.optim.Muon]:
+    return Float32Muon if working_precision(device, "bf16") == "float32" else torch.optim.Muon
+
+
 def _grouped(parameters: Iterable[tuple[nn.Parameter, float, float]]) -> list[dict[str, Any]]:
     """(parameter, weight decay, share of the rate) as the groups that torch's optimizers take."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -161,6 +166,20 @@ def hidden_matrices(model: nn.Module) -> set[str]:
     return linear | {name for name, _ in model.named_parameters() if name.endswith("in_proj_weight")}
 
 
+def _as_matrix(parameter: nn.Parameter) -> nn.Parameter:
+    """The parameter itself, or a view of a convolution's weights as a matrix (out, in · k · k) in the same memory."""
+    if parameter.ndim == 2:
+        return parameter
+    # Convolutions lie in memory channels last, so that only this order of dimensions can be flattened without a copy.
+    if not parameter.data.permute(0, 2, 3, 1).is_contiguous():
+        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(_flat(parameter.data))
+
+
+def _flat(weights: torch.Tensor) -> torch.Tensor:
+    return weights.permute(0, 2, 3, 1).reshape(weights.shape[0], -1)
+
+
 def _like(parameter: torch.Tensor, tensor: torch.Tensor, key: str) -> torch.Tensor:
     """A state tensor where its parameter lies, sharded as it is; in its memory order too, for fused kernels walk both
     as they lie (channels last for convolutions).
@@ -173,9 +192,8 @@ def _like(parameter: torch.Tensor, tensor: torch.Tensor, key: str) -> torch.Tens
 
 
 class Average:
-    """An exponential moving average of parameters and of float buffers; decay 0 keeps the weights themselves.
+    """An exponential moving average of parameters, with buffers copied; decay 0 keeps the weights themselves.
 
-    Batch normalisation's statistics are averaged along: those of the newest weights do not fit the average.
     The decay rises from 0.1 as (1 + n) / (10 + n) in n updates, so that a short run does not average its beginning in.
     """
 
@@ -183,6 +201,8 @@ class Average:
         self.decay, self.every, self.updates = decay, every, 0
         self._live = dict(_floats(model))
         self.tensors = {name: t.detach().clone() for name, t in self._live.items()}
+        self._averaged = [name for name, _ in model.named_parameters()]
+        self._copied = [name for name in self._live if name not in set(self._averaged)]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -191,8 +211,10 @@ class Average:
             return
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) ** self.every if self.decay else 0.0
-        mine = [local(tensor) for tensor in self.tensors.values()]
-        torch._foreach_lerp_(mine, [local(live.detach()) for live in self._live.values()], 1 - decay)
+        mine = [local(self.tensors[name]) for name in self._averaged]
+        torch._foreach_lerp_(mine, [local(self._live[name].detach()) for name in self._averaged], 1 - decay)
+        for name in self._copied:
+            self.tensors[name].copy_(self._live[name])
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -72,6 +72,20 @@ def test_fsq_passes_gradients_straight_through() -> None:
     assert float(features.grad.abs().min()) > 0
 
 
+def test_gathered_statistics_hang_on_the_batch_and_fixed_ones_do_not() -> None:
+    bottleneck = FSQBottleneck((7, 5, 5), standardise=True).train()
+    features = 3 + torch.randn((8, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+    before = bottleneck.norm.running_mean.clone()
+    bottleneck.relax(features, 1.0)
+    gathered = bottleneck.norm.running_mean.clone()
+    assert not torch.equal(gathered, before)
+    assert not torch.equal(bottleneck.relax(features, 1.0)[:1], bottleneck.relax(features[:1], 1.0))
+    gathered = bottleneck.norm.running_mean.clone()
+    bottleneck.gather_statistics(False)
+    assert torch.equal(bottleneck.relax(features, 1.0)[:1], bottleneck.relax(features[:1], 1.0))
+    assert torch.equal(bottleneck.norm.running_mean, gathered)
+
+
 def test_gumbel_relaxes_towards_its_argmax() -> None:
     torch.manual_seed(0)
     bottleneck = GumbelBottleneck(6)

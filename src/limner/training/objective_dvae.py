@@ -15,6 +15,7 @@ from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
 from limner.models.dvae.loss import cosine, loss, usage
 from limner.models.dvae.model import DVAE
+from limner.models.dvae.parts import FSQBottleneck
 from limner.training.objective import Autocast, Measures, accumulate, with_weights
 from limner.training.samples import save_grid
 
@@ -25,7 +26,9 @@ class DVAESettings:
 
     kl_weight rises from 0 over ``kl_steps``, the temperature falls from 1 to ``temperature`` over
     ``temperature_steps``, both along half a cosine. likelihood: share of the logit-Laplace likelihood in the loss; the
-    rest is a plain error of pixels. samples: pictures in a grid of reconstructions.
+    rest is a plain error of pixels. fixed_statistics: the update from which on features are standardised by the
+    statistics gathered until then (0: never), so that a picture's codes no longer hang on its batch. samples:
+    pictures in a grid of reconstructions.
     """
 
     kl_weight: float = 6.6
@@ -33,6 +36,7 @@ class DVAESettings:
     temperature: float = 1 / 16
     temperature_steps: int = 150_000
     likelihood: float = 1.0
+    fixed_statistics: int = 0
     samples: int = 16
 
 
@@ -64,6 +68,8 @@ class DVAEObjective:
     def loss(self, model: Any, batch: Tensors, step: int) -> tuple[torch.Tensor, Measures]:
         """The loss of a part of a batch, and psnr, codes, perplexity (kl with Gumbel-softmax)."""
         s = self.settings
+        if isinstance(self.model.bottleneck, FSQBottleneck):
+            self.model.bottleneck.gather_statistics(not s.fixed_statistics or step < s.fixed_statistics)
         value, measures = loss(
             model,
             pixels_of(batch["pixels"]),

@@ -192,8 +192,9 @@ def _like(parameter: torch.Tensor, tensor: torch.Tensor, key: str) -> torch.Tens
 
 
 class Average:
-    """An exponential moving average of parameters, with buffers copied; decay 0 keeps the weights themselves.
+    """An exponential moving average of parameters and of float buffers; decay 0 keeps the weights themselves.
 
+    Batch normalisation's statistics are averaged along: those of the newest weights do not fit the average.
     The decay rises from 0.1 as (1 + n) / (10 + n) in n updates, so that a short run does not average its beginning in.
     """
 
@@ -201,8 +202,6 @@ class Average:
         self.decay, self.every, self.updates = decay, every, 0
         self._live = dict(_floats(model))
         self.tensors = {name: t.detach().clone() for name, t in self._live.items()}
-        self._averaged = [name for name, _ in model.named_parameters()]
-        self._copied = [name for name in self._live if name not in set(self._averaged)]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -211,10 +210,8 @@ class Average:
             return
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) ** self.every if self.decay else 0.0
-        mine = [local(self.tensors[name]) for name in self._averaged]
-        torch._foreach_lerp_(mine, [local(self._live[name].detach()) for name in self._averaged], 1 - decay)
-        for name in self._copied:
-            self.tensors[name].copy_(self._live[name])
+        mine = [local(tensor) for tensor in self.tensors.values()]
+        torch._foreach_lerp_(mine, [local(live.detach()) for live in self._live.values()], 1 - decay)
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -163,6 +163,11 @@ class FSQBottleneck(nn.Module):
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         self.register_buffer("basis", torch.tensor(basis), persistent=False)
 
+    def gather_statistics(self, gather: bool) -> None:
+        """Whether training standardises by each batch and remembers, or by what it remembers."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.norm.train(gather)
+
     def _bounded(self, features: Tensor) -> Tensor:
         levels = self.levels.view(1, -1, 1, 1).float()
         half = (levels - 1) * (1 + 1e-3) / 2

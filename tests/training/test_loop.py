@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from limner.errors import DataError, TrainingError
+from limner.errors import DataError, RecipeError, TrainingError
 from limner.files import sha256
 from limner.training import loop as loops
 from limner.training.journal import TIMES, read_journal
@@ -71,6 +71,9 @@ def test_statistics_stay_from_the_update_on_that_fixes_them(tmp_path: Path) -> N
     assert not second.equal(fourth)
     assert fourth.equal(sixth)
     assert sixth.equal(last)
+    with pytest.raises(RecipeError, match="fixed_statistics"):
+        train(debug(**{"objective.fixed_statistics": "-1"}), tmp_path / "other", device="cpu", quiet=True)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])

@@ -13,6 +13,7 @@ import torch
 from limner.data.crops import Crop, pixels_of
 from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
+from limner.errors import RecipeError, expected
 from limner.models.dvae.loss import cosine, loss, usage
 from limner.models.dvae.model import DVAE
 from limner.models.dvae.parts import FSQBottleneck
@@ -38,6 +39,10 @@ class DVAESettings:
     likelihood: float = 1.0
     fixed_statistics: int = 0
     samples: int = 16
+
+    def __post_init__(self) -> None:
+        if self.fixed_statistics < 0:
+            raise RecipeError(expected("objective.fixed_statistics", "0 (never) or an update", self.fixed_statistics))
 
 
 @dataclass(frozen=True)

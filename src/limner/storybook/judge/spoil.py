@@ -108,11 +108,10 @@ DAMAGES: tuple[Damage, ...] = (coarse, blurred, noisy, tinted, patchy, cosines, 
 
 
 def spoil(pictures: Tensor, chance: Generator, *, most: float = 1.0, group: int = 8) -> Tensor:
-    """Damage ``pictures`` group by group: a sixth stays as drawn, others get one to three faults, up to ``most``."""
+    """Damage ``pictures`` group by group: a third stays as drawn, others get one to three faults, up to ``most``."""
     parts = []
     for part in pictures.split(group):
-        faults = _below(6, chance)
-        faults = 0 if faults == 0 else 1 + (faults - 1) % 3
+        faults = (0, 0, 1, 1, 2, 3)[_below(6, chance)]
         for _ in range(faults):
             # Many faults together are each milder, so that a small garment's colour stays to be seen.
             strength = float(torch.rand((), generator=chance)) * most / (1.0 + 0.35 * (faults - 1))

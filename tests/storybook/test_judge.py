@@ -137,10 +137,10 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
     one, two = (make_batch(3, 5, batch=8, empty=2, mosaics=1) for _ in range(2))
     assert torch.equal(one.pixels, two.pixels) and torch.equal(one.boxes, two.boxes)
     assert not torch.equal(one.pixels, make_batch(3, 6, batch=8, empty=2, mosaics=1).pixels)
-    assert one.pixels.shape == (8, 3, 128, 128) and one.pixels.abs().max() <= 1
+    assert one.pixels.shape == (8, 3, 192, 192) and one.pixels.abs().max() <= 1
     assert int(one.which.max()) < 6, "the pictures of nothing hold no thing"
     # Boxes stay in the picture, whatever moved and shrank.
-    assert one.boxes[:, :2].min() > 0 and one.boxes[:, :2].max() < 128
+    assert one.boxes[:, :2].min() > 0 and one.boxes[:, :2].max() < 192
 
 
 def test_damage_is_mild_enough_to_leave_captions_true() -> None:
@@ -149,7 +149,7 @@ def test_damage_is_mild_enough_to_leave_captions_true() -> None:
     assert spoiled.shape == clean.shape and spoiled.abs().max() <= 1
     error = ((spoiled - clean) / 2).square().mean()
     assert 18 < float(-10 * error.log10()) < 35
-    assert nothing(5, clean, torch.Generator().manual_seed(0)).shape == (5, 3, 128, 128)
+    assert nothing(5, clean, torch.Generator().manual_seed(0)).shape == (5, 3, 192, 192)
 
 
 def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:

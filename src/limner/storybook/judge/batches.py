@@ -9,20 +9,23 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from limner.storybook.judge.network import CROP, DRAWN, PICTURE_QUESTIONS, SIDE, to_input
+from limner.storybook.judge.network import CROP, DRAWN, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, to_input
 from limner.storybook.judge.puzzles import IGNORED, UNKNOWN, WHOLE, lesson
-from limner.storybook.judge.spoil import nothing, spoil
+from limner.storybook.judge.spoil import damaged, nothing
 from limner.storybook.scene import CHARACTERS
 
 CHARACTER_NUMBERS = torch.tensor([DRAWN.index(kind) for kind in CHARACTERS])
 _ABSTENTIONS = torch.tensor([len(answers) for answers in PICTURE_QUESTIONS.values()])
+_FINE_OF_THINGS = torch.tensor([question in ("style", "texture", "mood") for question in THING_QUESTIONS])
+_FINE_OF_PICTURES = torch.tensor([question == "style" for question in PICTURE_QUESTIONS])
+"""Questions about what blur and noise hide: a coarse picture looks like pixel art, a grainy one like wax."""
 _OF_ONE = torch.tensor([question in ("background", "style") for question in PICTURE_QUESTIONS])
 """Questions whose answer a picture put together of four has, where all four have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``pixels`` (B, 3, 128, 128) with answers ``whole`` (B, P); for each thing its picture ``which`` (M,), ``boxes``
+    """``pixels`` (B, 3, 192, 192) with answers ``whole`` (B, P); for each thing its picture ``which`` (M,), ``boxes``
     (M, 3), ``names`` (M, T)."""
 
     pixels: Tensor
@@ -53,7 +56,10 @@ def make_batch(seed: int, step: int, *, batch: int = 64, empty: int = 7, mosaics
     whole = torch.cat((whole, torch.full((empty, whole.shape[1]), IGNORED)))
     # Damage comes in groups: an order of its own keeps families and mosaics from sharing one.
     order = torch.randperm(len(pixels), generator=chance)
-    pixels = spoil(pixels[order], chance)[order.argsort()].contiguous(memory_format=torch.channels_last)
+    spoilt, hidden = damaged(pixels[order], chance)
+    pixels, hidden = spoilt[order.argsort()].contiguous(memory_format=torch.channels_last), hidden[order.argsort()]
+    names = names.masked_fill(hidden[which, None] & _FINE_OF_THINGS, IGNORED)
+    whole = whole.masked_fill(hidden[:, None] & _FINE_OF_PICTURES, IGNORED)
     return Batch(pixels, which, boxes, names, whole)
 
 

@@ -34,9 +34,9 @@ from limner.storybook.scene import GARMENTS, Scene
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "storybook" / "judge" / "judge.safetensors"
 MOST_THINGS = 8
+"""No scene has more than six things: of a picture full of centres only the surest are named."""
 SAME = 0.6
 """Shared by two boxes, as a share of both together, from which on they are taken for one thing's."""
-"""No scene has more than six things: of a picture full of centres only the surest are named."""
 BATCH = 64
 
 

@@ -1,12 +1,13 @@
 """What the judge learns from: any scene of the storybook, and the truth about its drawing as its networks say it.
 
-Scenes here are rolled more widely than captions are dealt (every family alike, held-out combinations too, and half of
-all scenes with something changed as no caption would have it): the judge must know what a painter may get wrong.
+Scenes here are rolled more widely than captions are dealt (families by how hard they are, held-out combinations too,
+characters in moods that nobody mentioned, half of all scenes with something changed as no caption would have it): the
+judge must know what a painter may get wrong.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,11 +17,14 @@ from limner.storybook.judge.nearmiss import near_misses
 from limner.storybook.judge.network import PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, number
 from limner.storybook.judge.truth import truth
 from limner.storybook.judge.verdict import Answers, Found
-from limner.storybook.scene import FAMILIES, GARMENTS, Scene
+from limner.storybook.scene import CHARACTERS, FAMILIES, GARMENTS, MOODS, Scene
 
 CHANGED = 0.5
 """Share of scenes with one change."""
-_FAMILIES = tuple(FAMILIES)
+MOODY = 0.4
+"""Share of scenes whose characters each have some mood or none."""
+_HARD = ("garments", "character", "texture", "style", "view", "panels")
+_FAMILIES = (*FAMILIES, *_HARD, *_HARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,11 @@ class Truth:
 
 
 def roll_scene(dice: Dice) -> Scene:
-    """Any scene of the storybook, its families alike."""
+    """Any scene of the storybook."""
     scene = roll(dice.pick(_FAMILIES), dice)
+    if scene.family != "character" and dice.chance(MOODY):
+        moods = [dice.pick((None, *MOODS)) if thing.kind in CHARACTERS else None for thing in scene.things]
+        scene = replace(scene, things=tuple(replace(t, mood=m) for t, m in zip(scene.things, moods, strict=True)))
     if dice.chance(CHANGED):
         changes = [changed for _, changed in near_misses(scene, dice.below(2**31))]
         if changes:

@@ -1,8 +1,9 @@
 """The judge's eyes: a finder that says where something stands, and a namer that says what it is.
 
 The finder is a small CenterNet (Zhou et al. 2019, "Objects as Points"): a map of centres on a 16 × 16 grid, a square
-box at each, and answers about the whole picture. The namer sees each box as a 96 × 96 picture of its own, so that a
-small cat and a large one look alike, and answers what it is, what it is made of, what it wears and how it is drawn.
+box at each, and answers about the whole picture; it sees the picture at 128 pixels. The namer sees each box, cut from
+all 192, as a 96 × 96 picture of its own, so that a small cat and a large one look alike, and answers what it is, what
+it is made of, what it wears and how it is drawn.
 Both learn from drawn scenes alone (``train.py``).
 """
 
@@ -27,8 +28,9 @@ from limner.storybook.scene import (
     TOUCHING,
 )
 
-SIDE = 128
+SIDE = 192
 """Pictures are judged at this many pixels; others are resized first."""
+FINDER_SIDE = 128
 GRID = 16
 CROP = 96
 MARGIN = 1.25
@@ -93,11 +95,11 @@ class Residual(nn.Module):
 
 
 class Finder(nn.Module):
-    """(B, 3, 128, 128) in [−1, 1] → centres (B, 16, 16) logits, boxes (B, 3, 16, 16), answers (B, P) logits.
+    """(B, 3, 192, 192) in [−1, 1] → centres (B, 16, 16) logits, boxes (B, 3, 16, 16), answers (B, P) logits.
 
     The answers are about the whole picture, to be split by ``splits(PICTURE_QUESTIONS)``.
 
-    A box is (dx, dy, side): its centre's offset from the cell's middle and its side, in cells of 8 pixels.
+    A box is (dx, dy, side): its centre's offset from the cell's middle and its side, in cells of 12 pixels.
     """
 
     def __init__(self) -> None:
@@ -113,7 +115,7 @@ class Finder(nn.Module):
         nn.init.constant_(self.head.bias[:1], -4.0)  # type: ignore[index]
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        fine = self.fine(pixels)
+        fine = self.fine(F.interpolate(pixels, (FINDER_SIDE, FINDER_SIDE), mode="area"))
         coarse = self.coarse(fine)
         joined = F.relu(fine + F.interpolate(self.join(coarse), scale_factor=2.0, mode="nearest"))
         maps = self.head(self.body(joined)).float()
@@ -149,7 +151,7 @@ class Eyes(nn.Module):
 
 
 def to_input(pictures: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) → float (B, 3, 128, 128) in [−1, 1], resized by area where the size differs."""
+    """uint8 (B, H, W, 3) → float (B, 3, 192, 192) in [−1, 1], resized by area where the size differs."""
     pixels = pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
     if pixels.shape[-2:] != (SIDE, SIDE):
         pixels = F.interpolate(pixels, (SIDE, SIDE), mode="area" if pixels.shape[-1] > SIDE else "bilinear")

@@ -27,18 +27,18 @@ MIXED, BROKEN, STRAY = 0.25, 0.07, 0.10
 """How often a lesson has such a fault."""
 CLEAR, UNCLEAR = 0.10, 0.28
 """Up to the one share of something else, a thing is still what it was; from the other on it is unclear what it is."""
-AT_ONE_PLACE = 3.0
+AT_ONE_PLACE = 4.5
 """Pixels by which the boxes of two drawings of one thing may differ."""
-SIZES = (SIDE, 192)
-"""Sides of the drawings that are learned from: the judge's own, and the shipped painter's."""
-WHOLE = 110
+SIZES = (SIDE, SIDE, 128)
+"""Sides of the drawings that are learned from: the judge's own, which is the shipped painter's, and a smaller one."""
+WHOLE = 165
 """From this side in pixels on a thing fills the picture."""
 
 Lesson = tuple[np.ndarray, Truth]
 
 
 def lesson(seed: int, *, whole: bool = False) -> Lesson:
-    """A drawn picture (uint8 (128, 128, 3)) and its truth, with a fault now and then unless ``whole``."""
+    """A drawn picture (uint8 (192, 192, 3)) and its truth, with a fault now and then unless ``whole``."""
     dice = Dice("lesson", seed)
     scene, draw_seed = roll_scene(dice), dice.below(2**31)
     size = dice.pick(SIZES)
@@ -56,7 +56,7 @@ def lesson(seed: int, *, whole: bool = False) -> Lesson:
 
 
 def _drawn(scene: Scene, draw_seed: int, size: int) -> np.ndarray:
-    """The drawing of ``size`` pixels as the judge sees it: uint8 (128, 128, 3)."""
+    """The drawing of ``size`` pixels as the judge sees it: uint8 (192, 192, 3)."""
     picture = draw(scene, size=size, seed=draw_seed)
     if size == SIDE:
         return picture
@@ -94,8 +94,8 @@ def _broken(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
 
 def _stray(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
     """Something more stands where nothing should: a spot, a bar, or a piece of another picture."""
-    picture, size = picture.copy(), dice.between(9, 30)
-    width, height = (max(5, int(size * dice.between(0.5, 1.0))) if dice.chance(0.5) else int(size) for _ in range(2))
+    picture, size = picture.copy(), dice.between(13, 45)
+    width, height = (max(7, int(size * dice.between(0.5, 1.0))) if dice.chance(0.5) else int(size) for _ in range(2))
     for _ in range(20):
         x, y = dice.between(size / 2, SIDE - size / 2), dice.between(size / 2, SIDE - size / 2)
         apart = np.abs(truth.boxes[:, :2] - (x, y)).max(1) - truth.boxes[:, 2] / 2
@@ -182,7 +182,7 @@ def _mask(truth: Truth, dice: Dice) -> np.ndarray:
     if way == 1:
         return (rows > y + side * dice.between(-0.35, 0.35)) ^ dice.chance(0.5)
     if way == 2:
-        patch = dice.pick((8, 16, 32))
+        patch = dice.pick((12, 24, 48))
         cells, share = SIDE // patch, dice.between(0.2, 0.8)
         chosen = np.array([dice.chance(share) for _ in range(cells * cells)]).reshape(cells, cells)
         return np.kron(chosen, np.ones((patch, patch), bool))

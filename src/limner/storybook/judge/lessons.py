@@ -1,8 +1,8 @@
 """What the judge learns from: any scene of the storybook, and the truth about its drawing as its networks say it.
 
 Scenes here are rolled more widely than captions are dealt (families by how hard they are, held-out combinations too,
-characters in moods that nobody mentioned, half of all scenes with something changed as no caption would have it): the
-judge must know what a painter may get wrong.
+characters in moods and things in styles that nobody mentioned, half of all scenes with something changed as no caption
+would have it): the judge must know what a painter may get wrong.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from limner.storybook.judge.nearmiss import near_misses
 from limner.storybook.judge.network import PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, number
 from limner.storybook.judge.truth import truth
 from limner.storybook.judge.verdict import Answers, Found
-from limner.storybook.scene import CHARACTERS, FAMILIES, GARMENTS, MOODS, Scene
+from limner.storybook.scene import CHARACTERS, FAMILIES, GARMENTS, MOODS, STYLES, Scene
 
 CHANGED = 0.5
 """Share of scenes with one change."""
 MOODY = 0.4
 """Share of scenes whose characters each have some mood or none."""
+STYLED, _ALONE = 0.35, ("single", "garments", "character", "texture", "shape", "chimera")
+"""Share of scenes of one thing that are drawn in some style."""
 _HARD = ("garments", "character", "texture", "style", "view", "panels")
 _FAMILIES = (*FAMILIES, *_HARD, *_HARD)
 
@@ -45,6 +47,8 @@ def roll_scene(dice: Dice) -> Scene:
     if scene.family != "character" and dice.chance(MOODY):
         moods = [dice.pick((None, *MOODS)) if thing.kind in CHARACTERS else None for thing in scene.things]
         scene = replace(scene, things=tuple(replace(t, mood=m) for t, m in zip(scene.things, moods, strict=True)))
+    if scene.family in _ALONE and dice.chance(STYLED):
+        scene = replace(scene, family="style", style=dice.pick(STYLES))
     if dice.chance(CHANGED):
         changes = [changed for _, changed in near_misses(scene, dice.below(2**31))]
         if changes:

@@ -46,10 +46,10 @@ def test_deals_are_pure_and_streams_jump() -> None:
 def test_the_deal_is_the_same_on_every_machine() -> None:
     """What is dealt when weights are trained; a change here means training anew."""
     dealt = [deal(i) for i in range(3)]
-    assert [(d.scene.family, d.language) for d in dealt] == [("single", "en"), ("counting", "en"), ("garments", "en")]
+    assert [(d.scene.family, d.language) for d in dealt] == [("counting", "en"), ("two", "en"), ("garments", "en")]
     assert [d.caption for d in dealt] == [
-        "a huge white hedgehog, at the beach",
-        "this drawing shows two avocados",
+        "two white houses, at the beach",
+        "a yellow cube and a green avocado",
         "a drawing of an avocado in a brown shirt and brown gloves",
     ]
 

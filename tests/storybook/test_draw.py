@@ -128,8 +128,10 @@ def test_scenes_of_different_combinations_are_drawn_differently() -> None:
     drawn: dict[bytes, str] = {}
     for i in range(1500):
         d = deal(i, seed=29, split="test")
-        # An unsaid colour or sense may be the very one that another scene says; what is not worn is not seen.
+        # An unsaid colour, size or sense may be the very one that another scene says; what is not worn is not seen.
         things = d.scene.things
+        if d.scene.count > 1 and not things[0].size:
+            continue
         unsaid = [t for t in things if t.kind in THINGS and not (t.colour or t.texture or t.shape)]
         if not unsaid and not any(thing.kind in SENSES or thing.without for thing in things):
             picture = draw(d.scene, size=48, seed=7).tobytes()

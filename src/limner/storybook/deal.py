@@ -42,21 +42,21 @@ from limner.storybook.world.textures import TEXTURES as TEXTURE_ENTRIES
 SPLITS = ("train", "test", "heldout")
 LANGUAGES = {"en": english.caption, "zh": chinese.caption}
 FAMILY_WEIGHTS = {
-    "single": 0.12,
-    "counting": 0.09,
-    "two": 0.09,
-    "relation": 0.16,
-    "several": 0.06,
-    "garments": 0.17,
-    "character": 0.06,
-    "texture": 0.05,
+    "single": 0.07,
+    "counting": 0.07,
+    "two": 0.06,
+    "relation": 0.13,
+    "several": 0.07,
+    "garments": 0.16,
+    "character": 0.07,
+    "texture": 0.07,
     "shape": 0.03,
     "chimera": 0.04,
     "stack": 0.03,
     "collection": 0.02,
-    "style": 0.09,
+    "style": 0.10,
     "view": 0.03,
-    "panels": 0.04,
+    "panels": 0.05,
 }
 LANGUAGE_WEIGHTS = {"en": 0.7, "zh": 0.3}
 GARMENT_COUNTS = {1: 0.2, 2: 0.3, 3: 0.2, 4: 0.3}

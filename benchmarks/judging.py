@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=500)
     parser.add_argument("--count", type=int, default=4, help="pictures of each prompt")
-    parser.add_argument("--size", type=int, default=144, help="pixels")
+    parser.add_argument("--size", type=int, default=192, help="pixels")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--untrained", action="store_true", help="a judge of random weights")

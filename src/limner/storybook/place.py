@@ -273,13 +273,15 @@ def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
     assert top is not None
     # What is tall leaves no room above itself: it is drawn smaller, and three stand on it.
     tall = top < _LOW
-    below = _stepped(0.66, 0.72, dice) if tall else _stepped(0.84, 0.94, dice)
-    base = Box(0.5, 1 - MARGIN - below / 2, below)
     count = 3 + (not tall and dice.chance(0.25))  # the fewer they are, the larger
-    step = 0.96 * below / count
-    side = min(0.88 * step, 0.27)
-    ground = base.y + top * below
-    members = [_standing(0.5 + (i - (count - 1) / 2) * step, ground, side) for i in range(count)]
+    below = _stepped(0.66, 0.72, dice) if tall else _stepped(0.84 if count == 3 else 0.93, 0.94, dice)
+    step = floor(0.96 * below / count * _SIDES) / _SIDES
+    side = min(step - 1 / _SIDES, 0.25)
+    # The members, which are small, lie on the steps; the support is moved by less than one to touch them.
+    ground = 1 - MARGIN - below / 2 + top * below
+    y = _lowered(ground - FEET * side)
+    base = Box(0.5, y + FEET * side - top * below, below)
+    members = [Box(0.5 + (i - (count - 1) / 2) * step, y, side) for i in range(count)]
     return (*members, base)
 
 

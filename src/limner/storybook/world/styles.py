@@ -71,9 +71,9 @@ _REPEATS = 8
 
 
 @cache
-def _noise(size: int, cells: int, seed: int) -> np.ndarray:
+def _noise(size: int, cells: int, seed: int, repeats: int = _REPEATS) -> np.ndarray:
     """Smooth noise, float32 (size, size) in about [−1, 1]: random values on a grid, between them smooth curves."""
-    period = max(1, cells // _REPEATS)
+    period = max(1, cells // repeats)
     values = np.random.RandomState(seed).uniform(-1, 1, (period, period))  # a stream that NumPy keeps as it is
     again = np.arange(cells + 1) % period
     values = values[again[:, None], again]
@@ -256,7 +256,7 @@ def _wax(brush: Brush, colour: RGB) -> None:
     brush.stripe("M -0.6 -0.14 L -0.1 -0.6 M -0.1 0.4 L 0.4 -0.1", 0.05, mix(colour, INK, 0.14))
 
 
-_WAX = Tile(_wax, 1 / 8, fixed=True)
+_WAX = Tile(_wax, 1 / 16, fixed=True)
 
 
 def _waxed(colour: RGB) -> RGB | tuple[Tile, RGB]:
@@ -271,7 +271,7 @@ def _pitted(pixels: Pixels) -> Pixels:
 
 @cache
 def _pits(size: int) -> np.ndarray:
-    return np.asarray(np.maximum(_noise(size, min(size, 72), 8) - 0.3, 0) * 0.5)
+    return np.asarray(np.maximum(_noise(size, min(size, 80), 8, 2 * _REPEATS) - 0.3, 0) * 0.5)
 
 
 STYLES: dict[str, Style] = {

@@ -40,6 +40,7 @@ from limner.storybook.scene import (
 )
 from limner.storybook.splits import combination
 from limner.storybook.world import colours
+from limner.storybook.world.character import CHARACTER_KINDS
 from limner.storybook.world.settings import SETTINGS
 
 HASHES = """
@@ -128,12 +129,14 @@ def test_scenes_of_different_combinations_are_drawn_differently() -> None:
     drawn: dict[bytes, str] = {}
     for i in range(1500):
         d = deal(i, seed=29, split="test")
-        # An unsaid colour, size or sense may be the very one that another scene says; what is not worn is not seen.
+        # An unsaid colour, size or sense may be the very one that another scene says; what is not worn is not seen;
+        # a pink pig is a pig.
         things = d.scene.things
         if d.scene.count > 1 and not things[0].size:
             continue
         unsaid = [t for t in things if t.kind in THINGS and not (t.colour or t.texture or t.shape)]
-        if not unsaid and not any(thing.kind in SENSES or thing.without for thing in things):
+        own = [t for t in things if t.kind in CHARACTER_KINDS and t.colour == CHARACTER_KINDS[t.kind].looks]
+        if not unsaid and not own and not any(thing.kind in SENSES or thing.without for thing in things):
             picture = draw(d.scene, size=48, seed=7).tobytes()
             assert drawn.setdefault(picture, combination(d.scene)) == combination(d.scene), d.caption
 
@@ -203,6 +206,11 @@ def test_both_senses_of_a_word_are_drawn() -> None:
             assert set(drawn) == set(senses)
     collection = layout(Scene("collection", (Thing("glasses"), Thing("table")), "on", SEVERAL), 3).figures[:-1]
     assert len({figure.thing for figure in collection}) == 1  # never spectacles among tumblers
+
+
+def test_a_pink_pig_is_a_pig_as_pigs_are() -> None:
+    pig, pink, blue = (draw(Scene("single", (Thing("pig", colour),)), seed=4) for colour in (None, "pink", "blue"))
+    assert (pig == pink).all() and not (pig == blue).all()
 
 
 def test_the_ten_colours_are_far_apart() -> None:

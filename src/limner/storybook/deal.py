@@ -89,7 +89,7 @@ def _weighted(dice: Dice, weights: dict[T, float]) -> T:
 
 
 def _size(dice: Dice, sizes: Sequence[str] = ("small", "medium", "large")) -> str | None:
-    return dice.pick(sizes) if dice.chance(SIZE_SAID) else None
+    return dice.pick(sizes) if sizes and dice.chance(SIZE_SAID) else None
 
 
 def _background(dice: Dice) -> str | None:
@@ -188,7 +188,7 @@ def _relation(dice: Dice) -> Scene:
 
 
 def _several(dice: Dice) -> Scene:
-    return Scene("several", _some(dice, 3 + dice.below(2), ("small",)), background=_background(dice))
+    return Scene("several", _some(dice, 3 + dice.below(2), ()), background=_background(dice))
 
 
 def _garments(dice: Dice) -> Scene:
@@ -218,7 +218,9 @@ def _acted(dice: Dice) -> Scene:
 
 
 def _texture(dice: Dice) -> Scene:
-    return Scene("texture", (_textured(dice, dice.pick(THINGS), _size(dice)),), background=_background(dice))
+    return Scene(
+        "texture", (_textured(dice, dice.pick(THINGS), _size(dice, ("medium", "large"))),), background=_background(dice)
+    )
 
 
 def _shaped(dice: Dice) -> Thing:
@@ -256,7 +258,7 @@ def _stack(dice: Dice) -> Scene:
 def _collection(dice: Dice) -> Scene:
     colour = dice.pick(COLOURS) if dice.chance(0.4) else None
     base = dice.pick(COLOURS) if dice.chance(0.3) else None
-    things = (Thing(dice.pick(_MEMBERS), colour), Thing(dice.pick(("table", "table", "book", "block")), base))
+    things = (Thing(dice.pick(_MEMBERS), colour), Thing(dice.pick(("table", "table", "book")), base))
     return Scene("collection", things, relation="on", count=SEVERAL, background=_background(dice))
 
 
@@ -303,7 +305,11 @@ def _view(dice: Dice) -> Scene:
 
 
 def _panels(dice: Dice) -> Scene:
-    return Scene("panels", (replace(_anyone(dice), size=None, doing=None),), panel=dice.pick(PANELS))
+    """Half a canvas, or less, shows a figure with a garment at most."""
+    panel = dice.pick(PANELS)
+    thing = replace(_anyone(dice), size=None, doing=None)
+    worn = thing.garments[: 0 if panel in ("sketches", "pixel art") else 1]
+    return Scene("panels", (replace(thing, garments=worn),), panel=panel)
 
 
 _DEALERS: dict[str, Callable[[Dice], Scene]] = {

@@ -14,7 +14,7 @@ from limner.storybook.place import FEET, Box, place
 from limner.storybook.scene import CHARACTERS, SENSES, Scene, Thing
 from limner.storybook.world.body import Pose
 from limner.storybook.world.brush import Brush
-from limner.storybook.world.character import draw_character
+from limner.storybook.world.character import CHARACTER_KINDS, draw_character
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS, INK, mix, tone
 from limner.storybook.world.settings import SETTINGS
 from limner.storybook.world.shapes import SHAPES, draw_in_shape
@@ -105,7 +105,9 @@ def _decided(thing: Thing, dice: Dice, taken: list[str]) -> tuple[Thing, str | N
     if thing.kind in SENSES:
         thing = replace(thing, kind=dice.pick(SENSES[thing.kind]))
     colour = thing.colour
-    if colour is None and thing.kind not in _CHARACTERS and not thing.texture and not thing.shape:
+    if thing.kind in _CHARACTERS and colour == CHARACTER_KINDS[thing.kind].looks:
+        colour = None
+    elif colour is None and thing.kind not in _CHARACTERS and not thing.texture and not thing.shape:
         colour = dice.pick([name for name in _COLOUR_NAMES if name not in taken])
         taken.append(colour)
     worn = [garment.colour for garment in thing.garments if garment.colour]

@@ -16,7 +16,7 @@ from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
 
 SIDES: dict[str, tuple[float, float]] = {
-    "small": (0.25, 0.29),
+    "small": (0.28, 0.29),
     "medium": (0.35, 0.42),
     "large": (0.46, 0.70),
     "huge": (0.82, 0.94),
@@ -156,13 +156,13 @@ def _place_close(thing: Thing, dice: Dice) -> Box:
     return Box(0.5 + round(x * _SPOTS) / _SPOTS, 0.5 + round(y * _SPOTS) / _SPOTS, side)
 
 
-# A character has a face and limbs to show, which at 0.3 of 128 pixels are two or three codes of the tokenizer.
-_UNSAID_BESIDE = {False: (0.35, 0.46), True: (0.41, 0.47)}
+# A face, limbs or a pattern at a third of the canvas are two or three codes of the tokenizer.
+_UNSAID_BESIDE = (0.40, 0.47)
 
 
 def _place_two(scene: Scene, dice: Dice) -> tuple[Box, ...]:
     first, second = scene.things
-    a, b = (_side(thing, dice, _UNSAID_BESIDE[thing.kind in CHARACTERS], 0.48) for thing in (first, second))
+    a, b = (_side(thing, dice, _UNSAID_BESIDE, 0.48) for thing in (first, second))
     # What has quills needs room for them at the edge; a thing of no said size makes it.
     for thing in (second, first):
         while thing.size is None and a * (1 + _over(first)) + b * (1 + _over(second)) > 1 - 2 * MARGIN:
@@ -264,25 +264,22 @@ def _place_stack(blocks: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:
     return tuple(reversed(boxes))
 
 
-_LOW = -0.2
-"""A support's top above which (box units, y down) it counts as tall."""
-
-
 def _place_collection(support: Thing, dice: Dice) -> tuple[Box, ...]:
     top = THING_KINDS[support.kind].top
     assert top is not None
-    # What is tall leaves no room above itself: it is drawn smaller, and three stand on it.
-    tall = top < _LOW
-    count = 3 + (not tall and dice.chance(0.25))  # the fewer they are, the larger
-    below = _stepped(0.66, 0.72, dice) if tall else _stepped(0.84 if count == 3 else 0.93, 0.94, dice)
-    step = floor(0.96 * below / count * _SIDES) / _SIDES
-    side = min(step - 1 / _SIDES, 0.25)
+    count = 3 + dice.chance(0.2)  # the fewer they are, the larger
+    below = _stepped(0.93, 0.94, dice)
+    while (y := _lowered(1 - MARGIN - (0.5 - top) * below - FEET * (side := _member(below, count)))) < side / 2:
+        below -= 1 / _SIDES  # what is tall leaves no room above itself: it is drawn smaller
     # The members, which are small, lie on the steps; the support is moved by less than one to touch them.
-    ground = 1 - MARGIN - below / 2 + top * below
-    y = _lowered(ground - FEET * side)
     base = Box(0.5, y + FEET * side - top * below, below)
-    members = [Box(0.5 + (i - (count - 1) / 2) * step, y, side) for i in range(count)]
+    members = [Box(0.5 + (i - (count - 1) / 2) * side, y, side) for i in range(count)]
     return (*members, base)
+
+
+def _member(support: float, count: int) -> float:
+    """The side of one of ``count`` things in a row on a support of a side."""
+    return floor(0.97 * support / count * _SIDES) / _SIDES
 
 
 def _place_panels(sketches: bool, dice: Dice) -> tuple[Box, ...]:
@@ -294,12 +291,16 @@ def _place_panels(sketches: bool, dice: Dice) -> tuple[Box, ...]:
     return (top, *(Box(0.5 + x, 0.75 + 2 * _nudge(dice), small) for x in (-0.3125, 0.0, 0.3125)))
 
 
+def _with_room(thing: Thing, side: float) -> float:
+    """The side, or the largest whose quills stay in a quarter of the canvas, nearly."""
+    return min(side, floor(0.5 / (1 + 2 * _over(thing)) * _SIDES) / _SIDES)
+
+
 _ROWS: dict[int, tuple[tuple[tuple[float, float], ...], ...]] = {
     2: (((-0.25, 0.0), (0.25, 0.0)), ((-0.25, -0.25), (0.25, 0.25)), ((0.25, -0.25), (-0.25, 0.25))),
     3: (
         ((0.0, -0.25), (-0.25, 0.25), (0.25, 0.25)),
         ((-0.25, -0.25), (0.25, -0.25), (0.0, 0.25)),
-        ((-0.3125, 0.0), (0.0, 0.0), (0.3125, 0.0)),
     ),
     4: (((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)),),
     5: (
@@ -312,7 +313,7 @@ _ROWS: dict[int, tuple[tuple[tuple[float, float], ...], ...]] = {
         ((-0.1875, -0.3125), (0.1875, -0.3125), (-0.1875, 0.0), (0.1875, 0.0), (-0.1875, 0.3125), (0.1875, 0.3125)),
     ),
 }
-_UNSAID_SOME = {2: (0.35, 0.45), 3: (0.35, 0.45), 4: (0.35, 0.45), 5: (0.27, 0.30), 6: (0.27, 0.30)}
+_UNSAID_SOME = {2: (0.40, 0.45), 3: (0.40, 0.45), 4: (0.40, 0.45), 5: (0.28, 0.30), 6: (0.28, 0.30)}
 
 
 def _place_some(things: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:
@@ -324,8 +325,8 @@ def _place_some(things: Sequence[Thing], dice: Dice) -> tuple[Box, ...]:
         spots, apart = _ROWS[count][0], 0.47
     low, high = _UNSAID_SOME[count]
     unsaid, most = (min(low, apart - 0.06), high), apart - 0.02
-    one = _side(things[0], dice, unsaid, most)
-    sides = [one if alike else _side(thing, dice, unsaid, most) for thing in things]
+    sides = [_side(thing, dice, unsaid, most) for thing in things[: 1 if alike else count]]
+    sides = [_with_room(thing, side) for thing, side in zip(things, sides * (count if alike else 1), strict=True)]
     # All are moved alike, so that they stay apart.
     across, down = (2 * _nudge(dice) for _ in range(2))
     wide = [side * (1 + 2 * _over(thing)) for thing, side in zip(things, sides, strict=True)]

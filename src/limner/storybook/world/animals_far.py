@@ -308,6 +308,7 @@ FAR_KINDS: dict[str, AnimalKind] = {
         head=_giraffe_head,
         coat=_giraffe_coat,
         belly=nothing,
+        looks="yellow",
     ),
     "turtle": AnimalKind(
         Noun("turtle", "turtles", "乌龟", "只"),

@@ -234,6 +234,7 @@ HOME_KINDS: dict[str, AnimalKind] = {
         head_behind=_rabbit_ears,
         tail=_rabbit_tail,
         belly=_rabbit_belly,
+        looks="white",
     ),
     "pig": AnimalKind(
         Noun("pig", "pigs", "猪", "只"),
@@ -259,5 +260,6 @@ HOME_KINDS: dict[str, AnimalKind] = {
         tail=_pig_tail,
         coat=_pig_coat,
         belly=_pig_belly,
+        looks="pink",
     ),
 }

@@ -254,6 +254,7 @@ WOOD_KINDS: dict[str, AnimalKind] = {
         head_behind=_bear_ears,
         tail=_bear_tail,
         belly=_bear_belly,
+        looks="brown",
     ),
     "hedgehog": AnimalKind(
         Noun("hedgehog", "hedgehogs", "刺猬", "只"),
@@ -321,6 +322,7 @@ WOOD_KINDS: dict[str, AnimalKind] = {
         head_behind=_owl_tufts,
         body_behind=_owl_wings,
         belly=_owl_belly,
+        looks="brown",
     ),
     "fox": AnimalKind(
         Noun("fox", "foxes", "狐狸", "只"),
@@ -339,5 +341,6 @@ WOOD_KINDS: dict[str, AnimalKind] = {
         head_behind=_fox_ears,
         tail=_fox_tail,
         belly=_fox_belly,
+        looks="orange",
     ),
 }

@@ -29,7 +29,8 @@ class AnimalKind:
     is ``nape`` in place of ``face``, no ``belly``, and the tail and what is on the back come to the front.
 
     A chimera has the head features and head measures of one kind, all others of another. ``whole``: head and body are
-    one piece (a carrot), drawn by ``torso``.
+    one piece (a carrot), drawn by ``torso``. ``looks``: the colour that captions may call it by and that it has
+    anyway, as a pig is pink.
     """
 
     noun: Noun
@@ -45,3 +46,4 @@ class AnimalKind:
     coat: Feature = nothing
     belly: Feature = draw_belly
     whole: bool = False
+    looks: str | None = None

@@ -175,6 +175,7 @@ PLANT_KINDS: dict[str, AnimalKind] = {
         torso=_daikon_body,
         belly=nothing,
         whole=True,
+        looks="white",
     ),
     "avocado": AnimalKind(
         Noun("avocado", "avocados", "鳄梨", "个"),
@@ -196,6 +197,7 @@ PLANT_KINDS: dict[str, AnimalKind] = {
         torso=_avocado_body,
         belly=_avocado_flesh,
         whole=True,
+        looks="green",
     ),
     "carrot": AnimalKind(
         Noun("carrot", "carrots", "胡萝卜", "根"),
@@ -218,6 +220,7 @@ PLANT_KINDS: dict[str, AnimalKind] = {
         torso=_carrot_body,
         belly=nothing,
         whole=True,
+        looks="orange",
     ),
     "mushroom": AnimalKind(
         Noun("mushroom", "mushrooms", "蘑菇", "个"),
@@ -264,5 +267,6 @@ PLANT_KINDS: dict[str, AnimalKind] = {
         torso=_banana_body,
         belly=nothing,
         whole=True,
+        looks="yellow",
     ),
 }

@@ -145,15 +145,14 @@ def _own_edge(colour: RGB) -> RGB:
 # --- pixel art -------------------------------------------------------------------------------------------------------
 
 
-_GRID, _PANEL_GRID = 32, 44
-"""Squares along a picture's side, about, and along the side of one that has two panels: a square is a whole number of
-pixels wide."""
+_GRID = 32
+"""Squares along a picture's side, about: a square is a whole number of pixels wide."""
 
 
-def _blocks(pixels: Pixels, grid: int = _GRID) -> Pixels:
+def _blocks(pixels: Pixels) -> Pixels:
     """One colour, of a few, for each square: that of its middle."""
     height, width = pixels.shape[:2]
-    square = max(1, round(width / grid - 0.1))
+    square = max(1, round(width / _GRID - 0.1))
     rows, columns = ((np.arange(side) // square * square + square // 2).clip(max=side - 1) for side in (height, width))
     return np.asarray(_LEVELS[pixels[rows[:, None], columns]])
 
@@ -322,10 +321,6 @@ STYLES: dict[str, Style] = {
 PANEL_STYLES: dict[str, Style] = {
     "sketch": STYLES["sketch"],
     "sketches": STYLES["sketch"],
-    "pixel art": replace(
-        STYLES["pixel art"],
-        medium=replace(STYLES["pixel art"].medium, least=0.9 / _PANEL_GRID),
-        finish=lambda pixels: _blocks(pixels, _PANEL_GRID),
-    ),
+    "pixel art": replace(STYLES["pixel art"], medium=replace(STYLES["pixel art"].medium, least=0.55 / _GRID)),
 }
 """How a lower panel is drawn that shows the upper one's thing in a style: smaller things have smaller squares."""

@@ -132,12 +132,13 @@ class Namer(nn.Module):
         self.body = nn.Sequential(
             _conv(3, 32, 2), _conv(32, 64, 2), Residual(64), _conv(64, 128, 2), Residual(128), Residual(128)
         )
-        self.narrow = nn.Conv2d(128, 64, 1)
+        self.wide = nn.Sequential(_conv(128, 256, 2), Residual(256))
+        self.narrow = nn.Conv2d(256, 48, 1)
         outputs = sum(splits(THING_QUESTIONS))
-        self.head = nn.Sequential(nn.Linear(64 * 36, 640), nn.ReLU(inplace=True), nn.Linear(640, outputs))
+        self.head = nn.Sequential(nn.Linear(48 * 36, 384), nn.ReLU(inplace=True), nn.Linear(384, outputs))
 
     def forward(self, crops: Tensor) -> Tensor:
-        parts = F.relu(self.narrow(F.avg_pool2d(self.body(crops), 2)))
+        parts = F.relu(self.narrow(self.wide(self.body(crops))))
         return self.head(parts.flatten(1)).float()
 
 

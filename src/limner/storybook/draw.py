@@ -11,10 +11,10 @@ import numpy as np
 from limner.errors import InputError, expected
 from limner.storybook.dice import Dice
 from limner.storybook.place import FEET, Box, place
-from limner.storybook.scene import CHARACTERS, SENSES, Scene, Thing
+from limner.storybook.scene import CHARACTERS, LOWER_STYLES, SENSES, Scene, Thing
 from limner.storybook.world.body import Pose
 from limner.storybook.world.brush import Brush
-from limner.storybook.world.character import CHARACTER_KINDS, draw_character
+from limner.storybook.world.character import draw_character
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS, INK, mix, tone
 from limner.storybook.world.settings import SETTINGS
 from limner.storybook.world.shapes import SHAPES, draw_in_shape
@@ -91,13 +91,10 @@ def layout(scene: Scene, seed: int = 0) -> Layout:
                 grounded=_grounded(scene, number, len(boxes)),
                 upside_down=scene.view == "upside down" or bool(number and scene.panel == "upside down"),
                 from_behind=scene.view == "from behind",
-                style=_LOWER_STYLES.get(scene.panel) if scene.panel and number else None,
+                style=LOWER_STYLES.get(scene.panel) if scene.panel and number else None,
             )
         )
     return Layout(background, tuple(figures))
-
-
-_LOWER_STYLES = {"sketch": "sketch", "sketches": "sketch", "pixel art": "pixel art"}
 
 
 def _decided(thing: Thing, dice: Dice, taken: list[str]) -> tuple[Thing, str | None, tuple[str, ...]]:
@@ -105,7 +102,7 @@ def _decided(thing: Thing, dice: Dice, taken: list[str]) -> tuple[Thing, str | N
     if thing.kind in SENSES:
         thing = replace(thing, kind=dice.pick(SENSES[thing.kind]))
     colour = thing.colour
-    if thing.kind in _CHARACTERS and colour == CHARACTER_KINDS[thing.kind].looks:
+    if thing.in_own_colour:
         colour = None
     elif colour is None and thing.kind not in _CHARACTERS and not thing.texture and not thing.shape:
         colour = dice.pick([name for name in _COLOUR_NAMES if name not in taken])

@@ -42,6 +42,8 @@ STYLES = tuple(styles.STYLES)
 VIEWS = ("close-up", "from behind", "upside down")
 PANELS = ("sketch", "sketches", "pixel art", "upside down")
 """What the lower of two panels shows of the upper one's thing."""
+LOWER_STYLES = {"sketch": "sketch", "sketches": "sketch", "pixel art": "pixel art"}
+"""The lower panel's style, where it has one of its own."""
 DIRECTIONS = ("left of", "right of", "above", "below")
 TOUCHING = ("on", "inside", "behind")
 RELATIONS = DIRECTIONS + TOUCHING
@@ -111,6 +113,12 @@ class Thing:
     baby: bool = False
     mood: str | None = None
     doing: str | None = None
+
+    @property
+    def in_own_colour(self) -> bool:
+        """Whether it is said to have the colour that it has anyway: a pink pig."""
+        kind = animals.ANIMAL_KINDS.get(self.kind) or plants.PLANT_KINDS.get(self.kind)
+        return kind is not None and self.colour is not None and kind.looks == self.colour
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:

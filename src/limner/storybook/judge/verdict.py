@@ -14,8 +14,7 @@ from itertools import pairwise, permutations
 from typing import Any
 
 from limner.storybook.judge.thresholds import size_of
-from limner.storybook.scene import ANIMALS, CHARACTERS, SENSES, SEVERAL, TOUCHING, Garment, Scene, Thing
-from limner.storybook.world.character import CHARACTER_KINDS
+from limner.storybook.scene import ANIMALS, LOWER_STYLES, SENSES, SEVERAL, TOUCHING, Garment, Scene, Thing
 
 POSITION_MARGIN = 0.1
 """GenEval's: the offset of two centres is shrunk by this share of the two boxes' summed sides."""
@@ -27,7 +26,6 @@ LEVEL = 0.02
 """Centres this near, in shares of the picture, are at one height."""
 COLLECTED = (3, 5)
 """How many make a collection."""
-PANEL_STYLES = {"sketch": "sketch", "sketches": "sketch", "pixel art": "pixel art"}
 LOWER = {"sketches": 3}
 """How many things the lower panel shows, where more than one."""
 
@@ -136,7 +134,7 @@ def _mismatches(scene: Scene, found: tuple[Found, ...], answers: Answers) -> Ite
     for number, one in enumerate(found):
         thing = scene.things[_meant(scene, number, len(found))]
         lower = number > 0 and scene.panel is not None
-        if lower and PANEL_STYLES.get(scene.panel or "") == "sketch":
+        if lower and LOWER_STYLES.get(scene.panel or "") == "sketch":
             thing = uncoloured(thing)
         yield from _differences(thing, one, stacked)
         yield from _ways(thing.kind, one, turned or (lower and scene.panel == "upside down"), behind)
@@ -173,7 +171,7 @@ def _differences(thing: Thing, one: Found, stacked: bool = False) -> Iterator[st
     kinds = SENSES.get(thing.kind, (thing.kind,))
     if one.kind not in kinds:
         yield f"expected a {thing.kind}, found {one.kind or _UNSURE}"
-    if thing.colour and one.colour != thing.colour and not _has_it_anyway(thing, one):
+    if thing.colour and one.colour != thing.colour and not (one.colour == "natural" and thing.in_own_colour):
         yield f"expected the {thing.kind} {thing.colour}, found {one.colour or _UNSURE}"
     if thing.size and size_of(one.box[2], stacked) != thing.size:
         yield f"expected the {thing.kind} {thing.size}, found {size_of(one.box[2], stacked)}"
@@ -199,11 +197,6 @@ def _differences(thing: Thing, one: Found, stacked: bool = False) -> Iterator[st
             yield f"expected the {kind} {wanted}, found {worn or _UNSURE}"
 
 
-def _has_it_anyway(thing: Thing, one: Found) -> bool:
-    """Whether a character is in its own colours and the caption says just these: a pink pig."""
-    return one.colour == "natural" and thing.kind in CHARACTERS and CHARACTER_KINDS[thing.kind].looks == thing.colour
-
-
 def _ways(kind: str, one: Found, turned: bool, behind: bool) -> Iterator[str]:
     for what, wanted, answer in (("upside down", turned, one.upside_down), ("from behind", behind, one.from_behind)):
         if wanted is not answer and (wanted or answer):
@@ -213,7 +206,7 @@ def _ways(kind: str, one: Found, turned: bool, behind: bool) -> Iterator[str]:
 def _panels(panel: str, found: tuple[Found, ...]) -> Iterator[str]:
     """The lower panel's things must be the upper one's, in the said way; the upper one is plain."""
     first, *lower = found
-    wanted = PANEL_STYLES.get(panel)
+    wanted = LOWER_STYLES.get(panel)
     styles = [one.style for one in lower]
     if first.style not in ("plain", None) or any(style != (wanted or "plain") for style in styles if wanted or style):
         seen = ", ".join(map(str, styles))

@@ -322,4 +322,5 @@ PANEL_STYLES: dict[str, Style] = {
     "sketches": STYLES["sketch"],
     "pixel art": replace(STYLES["pixel art"], medium=replace(STYLES["pixel art"].medium, least=0.55 / _GRID)),
 }
-"""How a lower panel is drawn that shows the upper one's thing in a style: smaller things have smaller squares."""
+"""How a lower panel is drawn that shows the upper one's thing in a style: pixel art has the same squares and thinner
+lines, as its things are smaller."""

@@ -19,7 +19,7 @@ from limner.storybook.judge.batches import make_batch
 from limner.storybook.judge.judge import WEIGHTS, answered, found_of
 from limner.storybook.judge.lessons import numbered
 from limner.storybook.judge.nearmiss import compatible, near_misses
-from limner.storybook.judge.network import PICTURE_QUESTIONS, THING_QUESTIONS, splits
+from limner.storybook.judge.network import PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, splits
 from limner.storybook.judge.puzzles import lesson
 from limner.storybook.judge.spoil import nothing, spoil
 from limner.storybook.judge.thresholds import Thresholds
@@ -176,7 +176,7 @@ def test_drawn_scenes_are_accepted_and_near_misses_refused(judge: Judge) -> None
     right, missed = [], []
     for family in FAMILIES:
         dealt = scenes_of(family, 60)
-        answers = judge.answers(np.stack([draw(d.scene, seed=d.draw_seed) for d in dealt]))
+        answers = judge.answers(np.stack([draw(d.scene, size=SIDE, seed=d.draw_seed) for d in dealt]))
         right += [decide(d.scene, one).right for d, one in zip(dealt, answers, strict=True)]
         for d, one in zip(dealt, answers, strict=True):
             missed += [decide(wrong, one).right for _, wrong in near_misses(d.scene, d.draw_seed)]
@@ -207,7 +207,7 @@ def test_a_wrong_thing_pasted_in_is_noticed(judge: Judge) -> None:
 @shipped
 def test_batched_is_alone_and_larger_pictures_are_read_too(judge: Judge) -> None:
     dealt = [d for family in FAMILIES for d in scenes_of(family, 4, seed=5)]
-    small = np.stack([draw(d.scene, seed=d.draw_seed) for d in dealt])
+    small = np.stack([draw(d.scene, size=SIDE, seed=d.draw_seed) for d in dealt])
     large = np.stack([draw(d.scene, size=256, seed=d.draw_seed) for d in dealt])
     together = [(a.background, [(t.kind, t.colour, t.garments) for t in a.things]) for a in judge.answers(small)]
     for i, one in enumerate(together):
@@ -231,7 +231,7 @@ def test_bad_input_is_refused_in_one_line(judge: Judge) -> None:
 @shipped
 def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
     whole = WEIGHTS.read_bytes()
-    assert len(whole) <= 5_000_000
+    assert len(whole) <= 8_000_000
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(whole[: len(whole) // 2])
     foreign = tmp_path / "foreign.safetensors"

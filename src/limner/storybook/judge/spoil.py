@@ -76,13 +76,15 @@ def cosines(x: Tensor, strength: float, chance: Generator) -> Tensor:
     basis = _cosine_basis(n)
     kept = max(2, round(n * (0.85 - 0.5 * strength)))
     small = basis[:kept]
+    height, width = x.shape[-2:]
+    x = F.pad(x, (0, -width % n, 0, -height % n), mode="replicate")
     b, c, h, w = x.shape
     # (B, C, rows, n, columns, n): each patch to its lowest kept × kept frequencies and back.
     blocks = x.reshape(b, c, h // n, n, w // n, n)
     waves = torch.einsum("pi,bcrijk,qk->bcrpjq", small, blocks, small)
     step = (0.02 + 0.5 * strength) * (n / 12)
     waves = torch.round(waves / step) * step
-    return torch.einsum("pi,bcrpjq,qk->bcrijk", small, waves, small).reshape(b, c, h, w)
+    return torch.einsum("pi,bcrpjq,qk->bcrijk", small, waves, small).reshape(b, c, h, w)[..., :height, :width]
 
 
 def _cosine_basis(n: int) -> Tensor:

@@ -35,6 +35,8 @@ GRID = 16
 CROP = 96
 MARGIN = 1.25
 """The namer sees a square this many times the box's side."""
+WIDTH = 160
+"""Of what the namer's questions read."""
 
 DRAWN = tuple(kind for kind in KINDS if kind not in SENSES)
 """Kinds as they are drawn: spectacles or a tumbler, never glasses."""
@@ -125,7 +127,11 @@ class Finder(nn.Module):
 
 
 class Namer(nn.Module):
-    """Crops (M, 3, 96, 96) in [−1, 1] → logits (M, T), to be split by ``splits(THING_QUESTIONS)``."""
+    """Crops (M, 3, 96, 96) in [−1, 1] → logits (M, T), to be split by ``splits(THING_QUESTIONS)``.
+
+    Each question looks where its answer is: a query that reads the map of features twice, as in DETR (Carion et al.
+    2020). Colours are told by the same weights for all garments, so that purple need not be learned for each anew.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,13 +139,31 @@ class Namer(nn.Module):
             _conv(3, 32, 2), _conv(32, 64, 2), Residual(64), _conv(64, 128, 2), Residual(128), Residual(128)
         )
         self.wide = nn.Sequential(_conv(128, 256, 2), Residual(256))
-        self.narrow = nn.Conv2d(256, 48, 1)
-        outputs = sum(splits(THING_QUESTIONS))
-        self.head = nn.Sequential(nn.Linear(48 * 36, 384), nn.ReLU(inplace=True), nn.Linear(384, outputs))
+        self.fine, self.broad = nn.Conv2d(128, WIDTH, 1), nn.Conv2d(256, WIDTH, 1)
+        self.places = nn.Parameter(torch.randn(WIDTH, CROP // 8, CROP // 8) * 0.5)
+        self.queries = nn.Parameter(torch.randn(len(THING_QUESTIONS), WIDTH) * 0.5)
+        self.norm = nn.LayerNorm(WIDTH)
+        self.readers = nn.ModuleList(
+            nn.TransformerDecoderLayer(WIDTH, 4, 2 * WIDTH, dropout=0.0, batch_first=True, norm_first=True)
+            for _ in range(2)
+        )
+        self.answers = nn.ModuleList(nn.Linear(WIDTH, count) for count in splits(THING_QUESTIONS))
+        self.dye = nn.Linear(WIDTH, len(COLOURS), bias=False)
 
     def forward(self, crops: Tensor) -> Tensor:
-        parts = F.relu(self.narrow(self.wide(self.body(crops))))
-        return self.head(parts.flatten(1)).float()
+        fine = self.body(crops)
+        joined = self.fine(fine) + F.interpolate(self.broad(self.wide(fine)), scale_factor=2.0, mode="nearest")
+        seen = self.norm((joined + self.places).flatten(2).mT)
+        read = self.queries.expand(len(crops), -1, -1)
+        for reader in self.readers:
+            read = reader(read, seen)
+        logits = [answer(read[:, i]) for i, answer in enumerate(self.answers)]
+        for i, answers in enumerate(THING_QUESTIONS.values()):
+            if COLOURS[0] in answers:
+                first = answers.index(COLOURS[0])
+                dyed = self.dye(read[:, i])
+                logits[i] = logits[i] + F.pad(dyed, (first, logits[i].shape[1] - first - len(COLOURS)))
+        return torch.cat(logits, 1).float()
 
 
 class Eyes(nn.Module):

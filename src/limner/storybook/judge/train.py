@@ -31,8 +31,11 @@ from limner.storybook.judge.puzzles import IGNORED
 from limner.storybook.judge.thresholds import Thresholds
 
 CELL = SIDE / GRID
-OUTER = ("finder.fine.0.", "finder.head.", "finder.whole.2.", "namer.body.0.", "namer.head.2.")
-"""First and last layers, which are not for Muon."""
+OUTER = (
+    "finder.fine.0.", "finder.head.", "finder.whole.2.",
+    "namer.body.0.", "namer.places", "namer.queries", "namer.answers.", "namer.dye.",
+)  # fmt: skip
+"""First and last layers, places and queries, which are not for Muon."""
 
 
 @dataclass(frozen=True)

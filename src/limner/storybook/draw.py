@@ -18,7 +18,7 @@ from limner.storybook.world.character import draw_character
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS, INK, mix, tone
 from limner.storybook.world.settings import SETTINGS
 from limner.storybook.world.shapes import SHAPES, draw_in_shape
-from limner.storybook.world.styles import PANEL_STYLES, STYLES, Style
+from limner.storybook.world.styles import STYLES, Style
 from limner.storybook.world.textures import TEXTURES
 from limner.storybook.world.things import THING_KINDS
 
@@ -142,7 +142,7 @@ def draw(scene: Scene, *, size: int = 128, seed: int = 0) -> np.ndarray:
     # Two panels are the halves of two pictures, each drawn whole.
     upper, *lower = plan.figures
     picture = _paint(scene, plan.background, (upper,), None, size, seed)
-    below = PANEL_STYLES.get(scene.panel)
+    below = STYLES[LOWER_STYLES[scene.panel]].below() if scene.panel in LOWER_STYLES else None
     picture[size // 2 :] = _paint(scene, plan.background, tuple(lower), below, size, seed, size // 2)
     return picture
 

@@ -28,6 +28,7 @@ class Style:
     ``ground``: a background's colour as this style has it. ``place``: the medium for settings, None for ``medium``.
     ``backdrop``: drawn in the unit box before the things. ``rim``: width (shares of the canvas) of a white rim around
     all things, as stickers have it, 0 for none. ``finish``: (pixels uint8 (H, W, 3)) → pixels of the same shape.
+    ``lower``: the medium where a lower panel shows the upper one's thing, smaller; None for ``medium``.
     """
 
     words: Phrases
@@ -37,6 +38,11 @@ class Style:
     backdrop: Callable[[Brush], None] | None = None
     rim: float = 0.0
     finish: Callable[[Pixels], Pixels] | None = None
+    lower: Medium | None = None
+
+    def below(self) -> Style:
+        """The style as a lower panel has it."""
+        return replace(self, medium=self.lower or self.medium)
 
     def dress(self, brush: Brush) -> None:
         """First of all: a setting, and all that follows, is drawn in this style."""
@@ -292,6 +298,7 @@ STYLES: dict[str, Style] = {
         Medium(lambda c: c, lambda c: INK, least=1.1 / _GRID),
         lambda c: c,
         finish=_blocks,
+        lower=Medium(lambda c: c, lambda c: INK, least=0.55 / _GRID),
     ),
     "watercolour": Style(
         Phrases(
@@ -316,11 +323,3 @@ STYLES: dict[str, Style] = {
         finish=_pitted,
     ),
 }
-
-PANEL_STYLES: dict[str, Style] = {
-    "sketch": STYLES["sketch"],
-    "sketches": STYLES["sketch"],
-    "pixel art": replace(STYLES["pixel art"], medium=replace(STYLES["pixel art"].medium, least=0.55 / _GRID)),
-}
-"""How a lower panel is drawn that shows the upper one's thing in a style: pixel art has the same squares and thinner
-lines, as its things are smaller."""

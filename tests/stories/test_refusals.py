@@ -32,7 +32,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+SAME_WAY = ("setting without value", "unknown model", "empty folder", "no data", "data without end", "not a hub id")
+"""Their errors take the way of others: the slow set sees them."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SAME_WAY else name for name in CASES]
+)
 def test_one_line(name: str, refused: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").touch()

@@ -155,7 +155,7 @@ def test_compressed_gradients_learn_as_well(tmp_path: Path) -> None:
     assert all("expected dvae or dalle, got clip" in line for line in lines)
 
 
-@pytest.mark.parametrize("kind", ["dvae", "dalle"])
+@pytest.mark.parametrize("kind", ["dvae", pytest.param("dalle", marks=pytest.mark.slow)])
 def test_a_resumed_run_sends_what_the_unbroken_one_sends(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,8 +75,13 @@ def test_a_large_batch_is_reckoned_from_small_ones(name: str) -> None:
         assert reckoned.activations == pytest.approx(traced.activations, rel=0.03)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("gathered", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("gathered", "recompute"),
+    [
+        (False, True),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((False, False), (True, False), (True, True))),
+    ],
+)
 def test_a_deep_model_is_reckoned_from_shallow_ones(gathered: bool, recompute: bool) -> None:
     """Of the paper's patterns; with recomputation other moments hold the most as layers are added."""
     narrow = {"width": "64", "heads": "2", "rows": "8", "columns": "8", "text_length": "16", "layers": "13"}

@@ -54,10 +54,11 @@ def test_the_deal_is_the_same_on_every_machine() -> None:
     ]
 
 
-def test_splits_never_meet() -> None:
-    train = [deal(i) for i in range(20_000)]
-    heldout = [deal(i, split="heldout") for i in range(3000)]
-    test = [deal(i, split="test") for i in range(3000)]
+@pytest.mark.parametrize("count", [6000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_splits_never_meet(count: int) -> None:
+    train = [deal(i) for i in range(count)]
+    heldout = [deal(i, split="heldout") for i in range(count // 7)]
+    test = [deal(i, split="test") for i in range(count // 7)]
     combinations = {combination(d.scene) for d in train}
     assert not combinations & {combination(d.scene) for d in heldout}
     assert all(held_out(d.scene) for d in heldout)
@@ -73,16 +74,16 @@ def test_splits_never_meet() -> None:
 
 def test_near_misses_in_training_are_not_held_out_either() -> None:
     stream = Storybook(32, near=4)
-    for position in range(2000):
+    for position in range(800):
         pair = stream._dealt(position)
         assert not held_out(pair.scene), pair.caption
         assert pair.caption in {"en": english, "zh": chinese}[pair.language].wordings(pair.scene).seen
 
 
-def test_a_pair_of_a_blend_is_held_out_whatever_else_is_said_of_it() -> None:
-    train = {
-        pairing(deal(i, families=("texture", "shape", "chimera", "style", "counting")).scene) for i in range(20_000)
-    }
+@pytest.mark.parametrize("count", [6000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_a_pair_of_a_blend_is_held_out_whatever_else_is_said_of_it(count: int) -> None:
+    blends = ("texture", "shape", "chimera", "style", "counting")
+    train = {pairing(deal(i, families=blends).scene) for i in range(count)}
     heldout = [deal(i, split="heldout", families=("texture", "shape", "chimera")).scene for i in range(600)]
     by_pair = [s for s in heldout if pairing(s) not in train]
     assert len(by_pair) > 60

@@ -30,9 +30,7 @@ from limner.storybook.scene import (
     MOODS,
     SENSES,
     SEVERAL,
-    SHAPES,
     STYLES,
-    TEXTURES,
     THINGS,
     Garment,
     Scene,
@@ -42,6 +40,8 @@ from limner.storybook.splits import combination
 from limner.storybook.world import colours
 from limner.storybook.world.character import CHARACTER_KINDS
 from limner.storybook.world.settings import SETTINGS
+from limner.storybook.world.shapes import SHAPES
+from limner.storybook.world.textures import TEXTURES
 
 HASHES = """
 import hashlib
@@ -211,6 +211,20 @@ def test_both_senses_of_a_word_are_drawn() -> None:
 def test_a_pink_pig_is_a_pig_as_pigs_are() -> None:
     pig, pink, blue = (draw(Scene("single", (Thing("pig", colour),)), seed=4) for colour in (None, "pink", "blue"))
     assert (pig == pink).all() and not (pig == blue).all()
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_a_colour_cannot_change_far_is_not_changed_by_it(host: str) -> None:
+    """A yellow cup in the shape of a banana is one in the shape of a banana: nobody could tell the two apart."""
+    looks = [({"shape": shape}, entry.looks) for shape, entry in SHAPES.items() if shape != host]
+    looks += [({"texture": texture}, entry.looks) for texture, entry in TEXTURES.items() if entry.dyed]
+    for look, own in looks:
+        family = next(iter(look))
+        unsaid = draw(Scene(family, (Thing(host, **look),), background="white"), size=144, seed=2).astype(int)
+        for colour in COLOURS:
+            said = draw(Scene(family, (Thing(host, colour, **look),), background="white"), size=144, seed=2)
+            far = (np.abs(said - unsaid).max(-1) > 25).mean()
+            assert far == 0 if colour == own else far > 0.01, (look, colour)
 
 
 def test_the_ten_colours_are_far_apart() -> None:

@@ -116,9 +116,15 @@ class Thing:
 
     @property
     def in_own_colour(self) -> bool:
-        """Whether it is said to have the colour that it has anyway: a pink pig."""
+        """Whether it is said to have the colour that it has anyway: a pink pig, a yellow banana-shaped cup."""
+        if self.colour is None:
+            return False
+        if self.shape:
+            return shapes.SHAPES[self.shape].looks == self.colour
+        if self.texture:
+            return _TEXTURES[self.texture].looks == self.colour
         kind = animals.ANIMAL_KINDS.get(self.kind) or plants.PLANT_KINDS.get(self.kind)
-        return kind is not None and self.colour is not None and kind.looks == self.colour
+        return kind is not None and kind.looks == self.colour
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:

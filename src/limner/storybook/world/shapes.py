@@ -17,12 +17,14 @@ from limner.storybook.world.words import Noun
 class Shape:
     """A shape: its words, its drawing in the unit box, in its own colours or (given shades) in those, the shades that
     the thing's other parts have with its own colours, and where it is ``broad``: the centre (x, y) and radius of a
-    circle that leaves the shape to be seen around it."""
+    circle that leaves the shape to be seen around it. ``looks``: the colour that it has anyway, as a banana is yellow.
+    """
 
     noun: Noun
     draw: Callable[[Brush, Tone | None], None]
     tone: Tone
     broad: tuple[float, float, float]
+    looks: str | None = None
 
 
 def _own(name: str) -> Tone:
@@ -134,24 +136,25 @@ def _banana(brush: Brush, colour: Tone | None) -> None:
     brush.edge(_CRESCENT)
 
 
-def _solid(draw: Callable[[Brush, Tone], None], name: str) -> tuple[Callable[[Brush, Tone | None], None], Tone]:
-    own = _own(name)
+def _solid(draw: Callable[[Brush, Tone], None], name: str) -> Callable[[Brush, Tone | None], None]:
+    return lambda brush, colour: draw(brush, colour or _own(name))
 
-    def drawn(brush: Brush, colour: Tone | None) -> None:
-        draw(brush, colour or own)
 
-    return drawn, own
+def _coloured(
+    noun: Noun, draw: Callable[[Brush, Tone | None], None], looks: str, broad: tuple[float, float, float]
+) -> Shape:
+    return Shape(noun, draw, _own(looks), broad, looks)
 
 
 SHAPES: dict[str, Shape] = {
-    "avocado": Shape(Noun("avocado", "avocados", "鳄梨", "个"), _avocado, _AVOCADO, broad=(0, 0.16, 0.21)),
-    "heart": Shape(Noun("heart", "hearts", "爱心", "颗"), *_solid(draw_heart, "red"), broad=(0, -0.05, 0.22)),
-    "star": Shape(Noun("star", "stars", "星星", "颗"), *_solid(draw_star, "yellow"), broad=(0, 0.04, 0.19)),
-    "mushroom": Shape(Noun("mushroom", "mushrooms", "蘑菇", "个"), _mushroom, _own("red"), broad=(0, -0.15, 0.20)),
-    "carrot": Shape(Noun("carrot", "carrots", "胡萝卜", "根"), _carrot, _own("orange"), broad=(0, -0.07, 0.19)),
-    "flower": Shape(Noun("flower", "flowers", "花朵", "朵"), _blossom, _own("pink"), broad=(0, 0, 0.19)),
-    "cube": Shape(Noun("cube", "cubes", "立方体", "个"), *_solid(draw_cube, "blue"), broad=(0, 0.02, 0.24)),
-    "banana": Shape(Noun("banana", "bananas", "香蕉", "根"), _banana, _own("yellow"), broad=(0.13, 0.16, 0.17)),
+    "avocado": Shape(Noun("avocado", "avocados", "鳄梨", "个"), _avocado, _AVOCADO, (0, 0.16, 0.21)),
+    "heart": _coloured(Noun("heart", "hearts", "爱心", "颗"), _solid(draw_heart, "red"), "red", (0, -0.05, 0.22)),
+    "star": _coloured(Noun("star", "stars", "星星", "颗"), _solid(draw_star, "yellow"), "yellow", (0, 0.04, 0.19)),
+    "mushroom": _coloured(Noun("mushroom", "mushrooms", "蘑菇", "个"), _mushroom, "red", (0, -0.15, 0.20)),
+    "carrot": _coloured(Noun("carrot", "carrots", "胡萝卜", "根"), _carrot, "orange", (0, -0.07, 0.19)),
+    "flower": _coloured(Noun("flower", "flowers", "花朵", "朵"), _blossom, "pink", (0, 0, 0.19)),
+    "cube": _coloured(Noun("cube", "cubes", "立方体", "个"), _solid(draw_cube, "blue"), "blue", (0, 0.02, 0.24)),
+    "banana": _coloured(Noun("banana", "bananas", "香蕉", "根"), _banana, "yellow", (0.13, 0.16, 0.17)),
 }
 
 

@@ -18,6 +18,7 @@ class Texture:
     """What a thing is made of, or a pattern on it: its words, how it covers, its colour where none is said.
 
     ``kind``: the animal or plant whose coat it is. ``dyed``: things of it come in all colours ("a striped red ball").
+    ``looks``: the colour that it has anyway, where that has a name.
     """
 
     words: Phrases
@@ -25,6 +26,7 @@ class Texture:
     cover: Cover
     kind: str | None = None
     dyed: bool = True
+    looks: str | None = None
 
 
 _WHITE: RGB = (253, 251, 247)
@@ -222,11 +224,13 @@ TEXTURES: dict[str, Texture] = {
         Phrases(("checkered {}", "{} with a checkered pattern"), ("格子{}", "带格子图案的{}", "方格花纹的{}")),
         (64, 62, 72),
         Cover(Tile(_checks, 0.34)),
+        looks="black",
     ),
     "striped": Texture(
         Phrases(("striped {}", "{} with stripes"), ("条纹{}", "带条纹的{}")),
         (44, 104, 216),
         Cover(Tile(_stripes, 0.3)),
+        looks="blue",
     ),
     "dotted": Texture(
         Phrases(("dotted {}", "{} with dots"), ("圆点{}", "带圆点的{}")),

@@ -13,20 +13,23 @@ from limner.storybook.deal import deal
 from limner.storybook.english_phrase import noun
 from limner.storybook.scene import FAMILIES, SEVERAL, Garment, Scene, Thing
 from limner.storybook.splits import combination
-from limner.storybook.wording import Forms, framed
+from limner.storybook.wording import Forms, Wordings, framed
 
 LANGUAGES = {"en": english, "zh": chinese}
 CAT = Thing("cat", garments=(Garment("hat", "red"), Garment("gloves", "blue")))
 
 
 @cache
-def scenes(count: int = 1200) -> list[Scene]:
-    dealt = [deal(i, seed=21).scene for i in range(count)]
-    return dealt + [deal(i, seed=21, split="heldout").scene for i in range(count // 4)]
+def scenes() -> list[Scene]:
+    return [
+        deal(i, seed=21, split=split).scene
+        for split, count in (("train", 1500), ("heldout", 375))
+        for i in range(count)
+    ]
 
 
 @cache
-def told(language: str) -> list[tuple[Scene, Forms]]:
+def told(language: str) -> list[tuple[Scene, Wordings]]:
     """Scenes with their captions, which take a while to be written: once for all tests."""
     return [(scene, LANGUAGES[language].wordings(scene)) for scene in scenes()]
 

@@ -72,9 +72,10 @@ def test_splits_never_meet(count: int) -> None:
     assert words(heldout) <= words(train)
 
 
-def test_near_misses_in_training_are_not_held_out_either() -> None:
+@pytest.mark.parametrize("count", [800, pytest.param(2000, marks=pytest.mark.slow)])
+def test_near_misses_in_training_are_not_held_out_either(count: int) -> None:
     stream = Storybook(32, near=4)
-    for position in range(800):
+    for position in range(count):
         pair = stream._dealt(position)
         assert not held_out(pair.scene), pair.caption
         assert pair.caption in {"en": english, "zh": chinese}[pair.language].wordings(pair.scene).seen

@@ -214,7 +214,7 @@ def test_a_pink_pig_is_a_pig_as_pigs_are() -> None:
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_what_a_colour_cannot_change_far_is_not_changed_by_it(host: str) -> None:
+def test_a_colour_that_a_shape_or_pattern_has_anyway_changes_nothing(host: str) -> None:
     """A yellow cup in the shape of a banana is one in the shape of a banana: nobody could tell the two apart."""
     looks = [({"shape": shape}, entry.looks) for shape, entry in SHAPES.items() if shape != host]
     looks += [({"texture": texture}, entry.looks) for texture, entry in TEXTURES.items() if entry.dyed]

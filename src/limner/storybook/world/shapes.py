@@ -136,24 +136,24 @@ def _banana(brush: Brush, colour: Tone | None) -> None:
     brush.edge(_CRESCENT)
 
 
-def _solid(draw: Callable[[Brush, Tone], None], name: str) -> Callable[[Brush, Tone | None], None]:
-    return lambda brush, colour: draw(brush, colour or _own(name))
-
-
 def _coloured(
     noun: Noun, draw: Callable[[Brush, Tone | None], None], looks: str, broad: tuple[float, float, float]
 ) -> Shape:
     return Shape(noun, draw, _own(looks), broad, looks)
 
 
+def _solid(noun: Noun, draw: Callable[[Brush, Tone], None], looks: str, broad: tuple[float, float, float]) -> Shape:
+    return _coloured(noun, lambda brush, colour: draw(brush, colour or _own(looks)), looks, broad)
+
+
 SHAPES: dict[str, Shape] = {
     "avocado": Shape(Noun("avocado", "avocados", "鳄梨", "个"), _avocado, _AVOCADO, (0, 0.16, 0.21)),
-    "heart": _coloured(Noun("heart", "hearts", "爱心", "颗"), _solid(draw_heart, "red"), "red", (0, -0.05, 0.22)),
-    "star": _coloured(Noun("star", "stars", "星星", "颗"), _solid(draw_star, "yellow"), "yellow", (0, 0.04, 0.19)),
+    "heart": _solid(Noun("heart", "hearts", "爱心", "颗"), draw_heart, "red", (0, -0.05, 0.22)),
+    "star": _solid(Noun("star", "stars", "星星", "颗"), draw_star, "yellow", (0, 0.04, 0.19)),
     "mushroom": _coloured(Noun("mushroom", "mushrooms", "蘑菇", "个"), _mushroom, "red", (0, -0.15, 0.20)),
     "carrot": _coloured(Noun("carrot", "carrots", "胡萝卜", "根"), _carrot, "orange", (0, -0.07, 0.19)),
     "flower": _coloured(Noun("flower", "flowers", "花朵", "朵"), _blossom, "pink", (0, 0, 0.19)),
-    "cube": _coloured(Noun("cube", "cubes", "立方体", "个"), _solid(draw_cube, "blue"), "blue", (0, 0.02, 0.24)),
+    "cube": _solid(Noun("cube", "cubes", "立方体", "个"), draw_cube, "blue", (0, 0.02, 0.24)),
     "banana": _coloured(Noun("banana", "bananas", "香蕉", "根"), _banana, "yellow", (0.13, 0.16, 0.17)),
 }
 

@@ -278,6 +278,8 @@ def _pits(size: int) -> np.ndarray:
     return np.asarray(np.maximum(_noise(size, min(size, 80), 8, 2 * _REPEATS) - 0.3, 0) * 0.5)
 
 
+_SQUARES = Medium(lambda c: c, lambda c: INK, least=1.1 / _GRID)
+
 STYLES: dict[str, Style] = {
     "sketch": Style(
         Phrases(
@@ -295,10 +297,10 @@ STYLES: dict[str, Style] = {
     ),
     "pixel art": Style(
         Phrases(("pixel art of {}", "{} as pixel art", "a pixel art picture of {}"), ("{}的像素画", "一幅{}的像素画")),
-        Medium(lambda c: c, lambda c: INK, least=1.1 / _GRID),
+        _SQUARES,
         lambda c: c,
         finish=_blocks,
-        lower=Medium(lambda c: c, lambda c: INK, least=0.55 / _GRID),
+        lower=replace(_SQUARES, least=0.55 / _GRID),
     ),
     "watercolour": Style(
         Phrases(

@@ -27,9 +27,9 @@ class DVAESettings:
 
     kl_weight rises from 0 over ``kl_steps``, the temperature falls from 1 to ``temperature`` over
     ``temperature_steps``, both along half a cosine. likelihood: share of the logit-Laplace likelihood in the loss; the
-    rest is a plain error of pixels. fixed_statistics: the update from which on features are standardised by the
-    statistics gathered until then (0: never), so that a picture's codes no longer hang on its batch. samples:
-    pictures in a grid of reconstructions.
+    rest is a plain error of pixels. detail: weight of the error of differences between neighbours. fixed_statistics:
+    the update from which on features are standardised by the statistics gathered until then (0: never), so that a
+    picture's codes no longer hang on its batch. samples: pictures in a grid of reconstructions.
     """
 
     kl_weight: float = 6.6
@@ -37,6 +37,7 @@ class DVAESettings:
     temperature: float = 1 / 16
     temperature_steps: int = 150_000
     likelihood: float = 1.0
+    detail: float = 0.0
     fixed_statistics: int = 0
     samples: int = 16
 
@@ -81,6 +82,7 @@ class DVAEObjective:
             temperature=cosine(step, s.temperature_steps, 1.0, s.temperature),
             kl_weight=cosine(step, s.kl_steps, 0.0, s.kl_weight),
             likelihood=s.likelihood,
+            detail=s.detail,
         )
         measures.pop("loss", None)
         return value, measures

@@ -191,5 +191,5 @@ def cut(pixels: Tensor, which: Tensor, boxes: Tensor) -> Tensor:
     theta[:, :, 2] = boxes[:, :2] * (2.0 / SIDE) - 1.0
     # Twice as fine and halved: what is large would lose its thin lines to sampling.
     grid = F.affine_grid(theta, [len(boxes), 3, 2 * CROP, 2 * CROP], align_corners=False)
-    crops = F.avg_pool2d(F.grid_sample(pixels[which], grid, padding_mode="border", align_corners=False), 2)
+    crops = F.avg_pool2d(F.grid_sample(pixels.contiguous()[which], grid, padding_mode="border", align_corners=False), 2)
     return crops.contiguous(memory_format=torch.channels_last)

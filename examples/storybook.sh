@@ -10,9 +10,9 @@ painter="$runs/painter"
 data="storybook*8,$emoji/noto-*.tar.gz*1,$emoji/twemoji-*.tar.gz*1,$emoji/fluent-*.tar.gz*1"
 
 # What judges pictures, learned from drawn scenes alone.
-python -m limner.storybook.judge.train "$runs/judge" --steps 2500
+python -m limner.storybook.judge.train "$runs/judge" --steps 3600 --minutes 600
 
-# Pictures as 12 x 12 codes.
+# Pictures as 16 x 16 codes.
 limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/dvae" --resume
 
 # Captions as codes.

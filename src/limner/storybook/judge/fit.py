@@ -28,7 +28,7 @@ from limner.storybook.scene import GARMENTS
 
 FIRST = 10**15
 """Training's lessons have lower numbers."""
-LOWEST, HIGHEST = 0.6, 0.7
+LOWEST, HIGHEST = 0.4, 0.7
 DAMAGE = 0.5
 
 

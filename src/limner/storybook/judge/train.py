@@ -46,7 +46,7 @@ class Settings:
     rate: of first and last layers, gains and biases, by AdamW. muon_rate: of what lies between.
     """
 
-    steps: int = 2500
+    steps: int = 3600
     batch: int = 64
     empty: int = 7
     mosaics: int = 4

@@ -37,7 +37,8 @@ def test_embeddings_are_the_lookers(client, looker, png, http):
     assert np.allclose(answer.data[0].embedding, looker.embed_images([png])[0], atol=1e-6)
     files = [("image", ("a.png", png)), ("image", ("b.png", png))]
     data = http.post("/v1/embeddings", files=files).json()["data"]
-    assert [entry["embedding"] for entry in data] == [answer.data[0].embedding] * 2
+    # A batch of two may be multiplied by another kernel than one alone: the same picture, not the same bits.
+    assert np.allclose([entry["embedding"] for entry in data], [answer.data[0].embedding] * 2, atol=1e-6)
 
 
 def test_classify(http, looker, png):
@@ -48,7 +49,8 @@ def test_classify(http, looker, png):
     assert [(one["label"], pytest.approx(one["score"])) for one in row] == [(a.label, a.probability) for a in expected]
     assert sum(one["score"] for one in row) == pytest.approx(1)
     form = {"labels": "a red cube, a cat", "template": "a photo of a {}."}
-    assert http.post("/v1/classify", data=form, files={"image": png}).json()["data"] == [row]
+    (same,) = http.post("/v1/classify", data=form, files={"image": png}).json()["data"]
+    assert [(one["label"], pytest.approx(one["score"])) for one in same] == [(a["label"], a["score"]) for a in row]
 
 
 def test_search_finds_the_picture_itself(http, pictures):

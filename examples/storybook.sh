@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole story of the shipped weights, in order: the judge, the tokenizer, the transformer, CLIP, the measure.
-# Two cores take about four hours; every training command goes on with --resume (the judge by itself).
+# Two cores with AMX take about TIME_ALL; every training command goes on with --resume (the judge by itself).
 #   bash examples/storybook.sh DATA [FOLDER]        DATA holds emoji/*.tar.gz; default FOLDER: runs
 set -euo pipefail
 emoji="$1/emoji"
@@ -8,15 +8,24 @@ runs="${2:-runs}"
 painter="$runs/painter"
 # Drawn scenes and three designs of emoji; OpenMoji stays out, as the design that no model has seen.
 data="storybook*8,$emoji/noto-*.tar.gz*1,$emoji/twemoji-*.tar.gz*1,$emoji/fluent-*.tar.gz*1"
+scenes="storybook*24,$emoji/noto-*.tar.gz*1,$emoji/twemoji-*.tar.gz*1,$emoji/fluent-*.tar.gz*1"
 
-# What judges pictures, learned from drawn scenes alone.
-python -m limner.storybook.judge.train "$runs/judge" --steps 3600 --minutes 600
+# What judges pictures, learned from drawn scenes alone; then the same again, and its finder by itself.
+judge="python -m limner.storybook.judge.train --minutes 600"
+$judge "$runs/judge" --steps 3200
+$judge "$runs/judge_on" --steps 1500 --init "$runs/judge/judge.safetensors"
+$judge "$runs/judge_finder" --steps 500 --init "$runs/judge_on/judge.safetensors" --seed 2 --finder-alone
+$judge "$runs/judge_found" --steps 1000 --init "$runs/judge_finder/judge.safetensors" --seed 3 --finder-alone
+python -m limner.storybook.judge.fit "$runs/judge_found" "$runs/judge.safetensors"
 
 # Pictures as 16 x 16 codes.
 limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/dvae" --resume
 
-# Captions as codes.
-limner train dalle --recipe dalle_storybook --data "$data" --dvae "$runs/dvae" --out "$runs/dalle" --resume
+# Captions as codes; of the second half a ninth are emoji, of the first three elevenths.
+limner train dalle --recipe dalle_storybook --data "$data" --dvae "$runs/dvae" --out "$runs/dalle_first" --resume \
+    --set training.compile=on --set steps=4423 --set decay_steps=1
+limner train dalle --recipe dalle_storybook --data "$scenes" --dvae "$runs/dvae" --out "$runs/dalle" --resume \
+    --init "$runs/dalle_first/model" --seed 1 --set training.compile=on --set steps=4200 --set warmup_steps=50
 
 # Pictures and captions as vectors; then the same among near misses.
 limner train clip --recipe clip_storybook --data "$data" --out "$runs/clip" --resume

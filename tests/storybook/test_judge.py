@@ -16,14 +16,14 @@ from limner.storybook.deal import Dealt, deal
 from limner.storybook.draw import draw
 from limner.storybook.judge import Answers, Found, Judge
 from limner.storybook.judge.batches import make_batch
-from limner.storybook.judge.judge import WEIGHTS, answered, found_of
+from limner.storybook.judge.judge import WEIGHTS, answered, found_of, peaks
 from limner.storybook.judge.lessons import numbered
 from limner.storybook.judge.nearmiss import compatible, near_misses
-from limner.storybook.judge.network import PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, splits
+from limner.storybook.judge.network import GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, Eyes, splits
 from limner.storybook.judge.puzzles import lesson
 from limner.storybook.judge.spoil import nothing, spoil
 from limner.storybook.judge.thresholds import Thresholds
-from limner.storybook.judge.train import Settings, train
+from limner.storybook.judge.train import Settings, finder_loss, train
 from limner.storybook.judge.truth import truth
 from limner.storybook.judge.verdict import decide, relations
 from limner.storybook.scene import ANIMALS, FAMILIES, GARMENTS, Garment, Scene, Thing
@@ -161,6 +161,49 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert torch.load(tmp_path / "parts" / "state.pt", weights_only=True)["step"] == 1
     parts = train(tmp_path / "parts", settings, minutes=5).state_dict()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_things_with_centres_in_neighbouring_cells_are_both_found() -> None:
+    cells = {(8, 9): (0.1, 0.0, 5.0), (8, 10): (0.0, 0.3, 10.0), (8, 11): (0.0, -0.7, 10.0), (9, 10): (-0.55, 0.3, 9.9)}
+    centres, boxes = torch.full((1, GRID, GRID), -9.0), torch.zeros(1, 3, GRID, GRID)
+    for number, ((column, row), box) in enumerate(cells.items()):
+        centres[0, row, column] = 4.0 - number
+        boxes[0, :, row, column] = torch.tensor(box)
+    which, places, sure = peaks(centres, boxes, 0.3)
+    # The third points out of its cell, the fourth is the second seen from next door.
+    assert which.tolist() == [0, 0] and places[:, 2].tolist() == [60.0, 120.0]
+    assert torch.allclose(sure, torch.tensor([4.0, 3.0]).sigmoid())
+
+
+def test_a_cell_has_the_box_of_the_thing_in_it() -> None:
+    class Said(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            answers = torch.zeros(6, sum(splits(PICTURE_QUESTIONS)))
+            return torch.full((6, GRID, GRID), -9.0), self.boxes, answers
+
+    batch = replace(
+        make_batch(1, 0, batch=6, empty=1, mosaics=1),
+        which=torch.zeros(2, dtype=torch.long),
+        boxes=torch.tensor([[8.5, 10.02, 10.0], [8.02, 9.05, 5.0]]) * SIDE / GRID,
+    )
+    eyes, said = Eyes(), Said()
+    eyes.finder = said
+    losses = {}
+    for side in (5.0, 10.0):  # of cell (8, 9): the smaller thing's centre is in it, the larger one's nearer to its middle
+        said.boxes = torch.zeros(6, 3, GRID, GRID)
+        said.boxes[0, 2] = 10.0
+        said.boxes[0, 2, 9, 8] = side
+        losses[side] = float(finder_loss(eyes, batch))
+    assert losses[5.0] < losses[10.0]
+
+
+def test_a_finder_may_learn_alone(tmp_path: Path) -> None:
+    settings = Settings(steps=1, batch=6, empty=1, mosaics=1, finder_alone=True)
+    first = Judge(Eyes(), Thresholds())
+    before = {name: tensor.clone() for name, tensor in first.eyes.state_dict().items()}
+    after = train(tmp_path, settings, minutes=5, first=first).state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"finder"}
 
 
 # The shipped judge

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from limner.config import from_table
 from limner.device import autocast
@@ -37,6 +36,8 @@ MOST_THINGS = 8
 """No scene has more than six things: of a picture full of centres only the surest are named."""
 SAME = 0.6
 """Shared by two boxes, as a share of both together, from which on they are taken for one thing's."""
+EDGE = 0.25
+"""So far outside of a cell, in cells, its own centre may seem to lie."""
 BATCH = 64
 
 
@@ -141,12 +142,12 @@ def _yes(word: str | None) -> bool | None:
 def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (M,), boxes (M, 3: x, y, side in pixels) and sureness (M,) of the centres above ``threshold``.
 
-    A centre must be its neighbourhood's highest, and its box may not be that of a surer one: things inside of others or
+    A centre must lie in its cell or at its edge, and its box may not be that of a surer one: things inside of others or
     on them share much of the picture, but not both place and size.
     """
     heat = centres.sigmoid()
-    top = heat * (F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat)
-    which, rows, columns = (top > threshold).nonzero(as_tuple=True)
+    own = boxes[:, :2].abs().amax(1) < 0.5 + EDGE
+    which, rows, columns = ((heat > threshold) & own).nonzero(as_tuple=True)
     sure = heat[which, rows, columns]
     cell = SIDE / GRID
     raw = boxes[which, :, rows, columns] * cell

@@ -10,13 +10,14 @@ painter="$runs/painter"
 data="storybook*8,$emoji/noto-*.tar.gz*1,$emoji/twemoji-*.tar.gz*1,$emoji/fluent-*.tar.gz*1"
 scenes="storybook*24,$emoji/noto-*.tar.gz*1,$emoji/twemoji-*.tar.gz*1,$emoji/fluent-*.tar.gz*1"
 
-# What judges pictures, learned from drawn scenes alone; then the same again, and its finder by itself.
+# What judges pictures, learned from drawn scenes alone; then the same again, its finder by itself, and both.
 judge="python -m limner.storybook.judge.train --minutes 600"
 $judge "$runs/judge" --steps 3200
 $judge "$runs/judge_on" --steps 1500 --init "$runs/judge/judge.safetensors"
 $judge "$runs/judge_finder" --steps 500 --init "$runs/judge_on/judge.safetensors" --seed 2 --finder-alone
 $judge "$runs/judge_found" --steps 1000 --init "$runs/judge_finder/judge.safetensors" --seed 3 --finder-alone
-python -m limner.storybook.judge.fit "$runs/judge_found" "$runs/judge.safetensors"
+$judge "$runs/judge_end" --steps 700 --init "$runs/judge_found/judge.safetensors" --seed 4
+python -m limner.storybook.judge.fit "$runs/judge_end" "$runs/judge.safetensors"
 
 # Pictures as 16 x 16 codes.
 limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/dvae" --resume
@@ -25,7 +26,7 @@ limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/dvae" --re
 limner train dalle --recipe dalle_storybook --data "$data" --dvae "$runs/dvae" --out "$runs/dalle_first" --resume \
     --set training.compile=on --set steps=4423 --set decay_steps=1
 limner train dalle --recipe dalle_storybook --data "$scenes" --dvae "$runs/dvae" --out "$runs/dalle" --resume \
-    --init "$runs/dalle_first/model" --seed 1 --set training.compile=on --set steps=4200 --set warmup_steps=50
+    --init "$runs/dalle_first/model" --seed 1 --set training.compile=on --set steps=4200 --set decay_steps=3900 --set warmup_steps=50
 
 # Pictures and captions as vectors; then the same among near misses.
 limner train clip --recipe clip_storybook --data "$data" --out "$runs/clip" --resume

@@ -25,7 +25,7 @@ MOODY = 0.4
 """Share of scenes whose characters each have some mood or none."""
 STYLED, _ALONE = 0.35, ("single", "garments", "character", "texture", "shape", "chimera")
 """Share of scenes of one thing that are drawn in some style."""
-_HARD = ("garments", "character", "texture", "style", "view", "panels")
+_HARD = ("garments", "character", "texture", "style", "view", "panels", "relation", "relation", "shape")
 _FAMILIES = (*FAMILIES, *_HARD, *_HARD)
 
 

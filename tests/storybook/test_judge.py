@@ -189,7 +189,8 @@ def test_a_cell_has_the_box_of_the_thing_in_it() -> None:
     eyes, said = Eyes(), Said()
     eyes.finder = said
     losses = {}
-    for side in (5.0, 10.0):  # of cell (8, 9): the smaller thing's centre is in it, the larger one's nearer to its middle
+    # Of cell (8, 9): the smaller thing's centre is in it, the larger one's is nearer to its middle.
+    for side in (5.0, 10.0):
         said.boxes = torch.zeros(6, 3, GRID, GRID)
         said.boxes[0, 2] = 10.0
         said.boxes[0, 2, 9, 8] = side

@@ -101,8 +101,8 @@ def _clip(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     tokenizer = run_tokenizer(run, source, text.vocabulary - 2, **_tokenizer(recipe))
     config = replace(recipe.model, text=replace(text, vocabulary=tokenizer.vocabulary + 2))
     model = _first_weights(lambda: CLIP(config), recipe)
-    collate = CLIPCollate(Crop("clip", height), tokenizer, text.context, recipe.training.seed)
     choices = from_table(CLIPSettings, recipe.objective, "objective")
+    collate = CLIPCollate(Crop("clip", height), tokenizer, text.context, recipe.training.seed, choices.redraw)
     return Built(CLIPObjective(model, collate, choices, fixed), source, config)
 
 

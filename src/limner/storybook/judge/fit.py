@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 from limner.errors import TrainingError
 from limner.storybook.judge.judge import Judge
 from limner.storybook.judge.lessons import Truth
-from limner.storybook.judge.network import GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, cut, splits, to_input
+from limner.storybook.judge.network import GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, splits, to_input
 from limner.storybook.judge.puzzles import lesson
 from limner.storybook.judge.spoil import spoil
 from limner.storybook.judge.thresholds import Thresholds
@@ -65,7 +65,7 @@ def _sureness(judge: Judge, pixels: Tensor, truths: list[Truth]) -> dict[str, Te
     # A centre near a cell's edge may show in the neighbouring cell: the surest of the nine around it counts.
     around = torch.nn.functional.max_pool2d(centres.sigmoid()[:, None], 3, 1, 1)[:, 0]
     cells = (boxes[:, :2] / (SIDE / GRID)).long().clamp(0, GRID - 1)
-    shares = _shares(judge.eyes.namer(cut(pixels, which, boxes)), names, THING_QUESTIONS)
+    shares = _shares(judge.eyes.names(pixels, which, boxes), names, THING_QUESTIONS)
     # No caption asks for natural fur, which can be near a colour (a rabbit's to white): it does not count here.
     dyed = names[:, tuple(THING_QUESTIONS).index("colour")] != THING_QUESTIONS["colour"].index("natural")
     worn = torch.cat([shares[kind] for kind in GARMENTS])

@@ -23,7 +23,6 @@ from limner.storybook.judge.network import (
     SIDE,
     THING_QUESTIONS,
     Eyes,
-    cut,
     splits,
     to_input,
 )
@@ -92,11 +91,8 @@ class Judge:
         limits = self.thresholds
         with autocast(torch.device("cpu")):
             centres, boxes, pictures = self.eyes.finder(pixels)
-        which, places, sure = peaks(centres, boxes, limits.centre)
-        names = torch.zeros(0, sum(splits(THING_QUESTIONS)))
-        if len(which):
-            with autocast(torch.device("cpu")):
-                names = self.eyes.namer(cut(pixels, which, places))
+            which, places, sure = peaks(centres, boxes, limits.centre)
+            names = self.eyes.names(pixels, which, places)
         said = answered(names, THING_QUESTIONS, limits)
         things: list[list[Found]] = [[] for _ in range(len(pixels))]
         for i, picture in enumerate(which.tolist()):

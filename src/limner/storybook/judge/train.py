@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--rate", type=float, default=Settings.rate)
+    parser.add_argument("--rate", type=float, default=Settings.rate, help="of AdamW; Muon's keeps its ratio to it")
     parser.add_argument("--init", type=Path, help="a judge's file to start from")
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--finder-alone", action="store_true", help="leave the namer as it is")
@@ -222,7 +222,11 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(options.threads)
     first = Judge.load(options.init) if options.init else None
     settings = Settings(
-        steps=options.steps, rate=options.rate, seed=options.seed, finder_alone=options.finder_alone
+        steps=options.steps,
+        rate=options.rate,
+        muon_rate=Settings.muon_rate * options.rate / Settings.rate,
+        seed=options.seed,
+        finder_alone=options.finder_alone,
     )
     train(make_folder(options.run), settings, options.minutes, first)
 

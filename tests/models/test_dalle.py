@@ -13,7 +13,7 @@ import torch
 from limner.config import from_table
 from limner.errors import InputError, RecipeError
 from limner.models.dalle import DALLE, DALLEConfig, loss
-from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT
+from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, contrasted
 
 TINY = DALLEConfig(
     text_vocabulary=20, text_length=5, image_vocabulary=12, rows=3, columns=4, width=16, layers=3, heads=2,
@@ -23,6 +23,7 @@ MODERN = dataclasses.replace(
     TINY, activation="swiglu", mlp_ratio=8 / 3, norm="rms", bias=False, qk_norm=True, rotary=True, tied=True
 )
 DIGITS = dataclasses.replace(TINY, code_levels=(3, 4))
+BEFORE = dataclasses.replace(TINY, text_before=2)
 PAPER = DALLEConfig(
     text_vocabulary=16_384, text_length=256, image_vocabulary=8_192, rows=32, columns=32,
     width=3_968, layers=64, heads=62,
@@ -57,7 +58,7 @@ def test_the_papers_patterns() -> None:
         assert name == ("conv" if i == 64 else "column" if (i - 2) % 4 == 0 else "row")
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_shapes(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config)
     text_logits, image_logits = model(text, image)
@@ -67,7 +68,7 @@ def test_shapes(config: DALLEConfig) -> None:
     assert model(text)[1].shape == (2, 1, 12)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_prefixes_give_the_same_logits(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config)
     whole = model(text, image)[1]
@@ -75,7 +76,7 @@ def test_prefixes_give_the_same_logits(config: DALLEConfig) -> None:
         torch.testing.assert_close(model(text, image[:, :known])[1], whole[:, : known + 1], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_nothing_sees_what_comes_later(config: DALLEConfig) -> None:
     model, (text, image) = _model(config), _batch(config, 1)
     embedded = torch.cat([model.embed_text(text), model.embed_image(image[:, :-1])], dim=1).detach().requires_grad_()
@@ -117,6 +118,71 @@ def test_embeddings_are_token_and_place() -> None:
     )
 
 
+def test_the_tokens_before_are_mixed_into_a_captions_embeddings() -> None:
+    model, (text, _) = _model(BEFORE), _batch(BEFORE)
+    whole = model.embed_text(text)
+    for length in range(1, 6):
+        torch.testing.assert_close(model.embed_text(text[:, :length]), whole[:, :length])
+    for changed in range(5):
+        other = text.clone()
+        other[:, changed] = (other[:, changed] + 1) % 20
+        moved = (model.embed_text(other) != whole).any(-1).any(0).nonzero().flatten().tolist()
+        assert moved == list(range(changed, min(5, changed + 3)))
+    torch.manual_seed(0)
+    fresh = DALLE(BEFORE)
+    words = fresh.text_embedding(text)
+    plain = words[:, 2] + 0.4 * words[:, 1] + 0.16 * words[:, 0] + fresh.text_positions.weight[2]
+    torch.testing.assert_close(fresh.embed_text(text)[:, 2], plain)
+    with pytest.raises(RecipeError, match="text_before: expected 0 or more"):
+        dataclasses.replace(TINY, text_before=-1)
+
+
+def test_a_code_that_is_not_told_is_a_place_alone() -> None:
+    model, (text, image) = _model(), _batch()
+    hidden = image.clone()
+    hidden[:, 3] = -1
+    embedded, whole = model.embed_image(hidden), model.embed_image(image)
+    assert torch.equal(embedded[:, :3], whole[:, :3]) and torch.equal(embedded[:, 4:], whole[:, 4:])
+    torch.testing.assert_close(embedded[0, 3], model.row_positions.weight[0] + model.column_positions.weight[3])
+    logits = model(text, hidden)[1]
+    assert torch.equal(logits[:, :4], model(text, image)[1][:, :4]) and logits.isfinite().all()
+
+
+def test_contrast_is_of_what_the_captions_change() -> None:
+    model, (text, image) = _model(), _batch(count=3)
+    wrong = text.clone()
+    wrong[:, 1] = (wrong[:, 1] + 7) % 20
+    rows, codes = torch.cat((text, wrong)), torch.cat((image, image))
+    words, nats, contrast = model(rows, codes, read=contrasted)
+    _, parts = loss(model, text, image)
+    torch.testing.assert_close((words.detach(), nats.detach()), (parts["text"], parts["image"]))
+    log_shares = model(rows, codes)[1].log_softmax(-1).gather(2, codes[..., None])[..., 0].sum(1)
+    by_hand = -torch.nn.functional.logsigmoid(log_shares[:3] - log_shares[3:]).mean() / 12
+    torch.testing.assert_close(contrast, by_hand)
+    # A caption against itself teaches nothing.
+    same = model(torch.cat((text, text)), codes, read=contrasted)[2]
+    assert same.item() == pytest.approx(math.log(2) / 12)
+    gradients = torch.autograd.grad(same, list(model.parameters()), allow_unused=True)
+    assert all(g is None or g.abs().max() < 1e-6 for g in gradients)
+
+
+def test_contrast_teaches_which_belongs_to_which() -> None:
+    """Two captions of the same two words in another order, whose pictures differ in one code."""
+    torch.manual_seed(0)
+    model = DALLE(dataclasses.replace(MODERN, text_before=2))
+    text = torch.tensor([[1, 2, 3, 23, 24], [1, 3, 2, 23, 24]])
+    image = torch.randint(0, 12, (1, 12)).expand(2, -1).clone()
+    image[1, 6] = (image[0, 6] + 1) % 12
+    rows, codes = torch.cat((text, text.flip(0))), torch.cat((image, image))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    for _ in range(40):
+        contrast = model(rows, codes, read=contrasted)[2]
+        optimizer.zero_grad()
+        contrast.backward()
+        optimizer.step()
+    assert 12 * contrast.item() < 0.1
+
+
 def test_loss_weights_and_pads() -> None:
     model, (text, image) = _model(), _batch(count=3)
     total, parts = loss(model, text, image)
@@ -155,7 +221,7 @@ def test_a_fresh_model_knows_nothing() -> None:
     assert parts["text"].item() == pytest.approx(math.log(20), abs=0.05)
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_recomputing_changes_nothing(config: DALLEConfig) -> None:
     model, (text, image) = _model(config).train(), _batch(config)
     grads = []
@@ -167,7 +233,7 @@ def test_recomputing_changes_nothing(config: DALLEConfig) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*grads, strict=True))
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_bfloat16_is_near_float32(config: DALLEConfig) -> None:
     torch.manual_seed(0)
     model, (text, image) = DALLE(config), _batch(config)
@@ -180,7 +246,7 @@ def test_bfloat16_is_near_float32(config: DALLEConfig) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS], ids=["paper", "modern", "digits"])
+@pytest.mark.parametrize("config", [TINY, MODERN, DIGITS, BEFORE], ids=["paper", "modern", "digits", "before"])
 def test_learns_a_batch_by_heart(config: DALLEConfig) -> None:
     torch.manual_seed(0)
     model, (text, image) = DALLE(config), _batch(config)

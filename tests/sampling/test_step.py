@@ -37,6 +37,7 @@ VARIANTS = {
     "one row": {"columns": 9, "rows": 1, "attention": ("row", "column"), "last": "conv"},
     "large": {"rows": 10, "columns": 9, "attention": ("row", "full", "column"), "last": "conv"},
     "rotary": {"rotary": True},
+    "tokens before": {"text_before": 2},
     "qk_norm": {"qk_norm": True, "rotary": True},
     "swiglu, rms, no biases, tied": {
         "activation": "swiglu",

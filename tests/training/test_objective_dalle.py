@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,11 @@ import torch
 
 from limner.data.crops import Crop
 from limner.data.pair import Pair
-from limner.errors import ModelError, RecipeError
+from limner.errors import ModelError, RecipeError, TrainingError
+from limner.storybook.scene import Scene, Thing
 from limner.text.bytepairs import BytePairs
 from limner.training.build import build
-from limner.training.objective_dalle import DALLECollate
+from limner.training.objective_dalle import DALLECollate, DALLESettings
 from limner.training.recipe import load_recipe
 from limner.training.run import train
 
@@ -44,6 +47,71 @@ def test_merges_are_dropped_but_the_words_stay(tokenizer: BytePairs) -> None:
     rows = [collate.row("two green stars", i)[0] for i in range(20)]
     assert len({tuple(r) for r in rows}) > 5
     assert {tokenizer.decode([int(i) for i in r]) for r in rows} == {"two green stars"}
+
+
+def test_wrong_captions_lie_beside_the_right_ones(tokenizer: BytePairs) -> None:
+    collate = DALLECollate(Crop("dalle", 32), tokenizer, 24, seed=5, wrong=True)
+    scene = Scene("single", (Thing("cube", "red"),))
+    pairs = [
+        replace(pair("a red cube"), scene=scene, wrong="a blue cube"),
+        replace(pair("a red cube"), scene=scene),  # nothing is near enough
+        pair("two stars"),
+        pair("a ball"),
+    ]
+    rows = collate(pairs, [0, 1, 2, 3])["wrong"]
+    said = [tokenizer.decode([int(i) for i in row]) for row in rows]
+    assert said == ["a blue cube", "a red cube", "a ball", "two stars"]
+    dropped = replace(collate, caption_dropout=1.0)(pairs, [0, 1, 2, 3])
+    assert torch.equal(dropped["wrong"], dropped["text"])
+
+
+def test_codes_are_untold_by_position_alone(tokenizer: BytePairs) -> None:
+    collate = DALLECollate(Crop("dalle", 32), tokenizer, 24, seed=5, unseen=0.5, cells=100)
+    told = collate([pair("a ball")] * 200, list(range(200)))["told"]
+    shares = told.float().mean(1)
+    assert 70 < int((shares == 1).sum()) < 130 and 0.4 < float(shares[shares < 1].mean()) < 0.6
+    assert torch.equal(collate([pair("a ball")] * 3, [70, 71, 72])["told"], told[70:73])
+    assert "told" not in DALLECollate(Crop("dalle", 32), tokenizer, 24, seed=5)([pair("a ball")], [0])
+
+
+@pytest.mark.parametrize("setting", ["contrast=-1", "unseen=1.5"])
+def test_odd_settings_are_refused(setting: str) -> None:
+    name, _, value = setting.partition("=")
+    with pytest.raises(RecipeError, match=f"objective.{name}: expected 0"):
+        DALLESettings(**{name: float(value)})
+
+
+def test_a_run_with_contrast_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    dvae = dvae_run(tmp_path / "dvae")
+    few = {"batch": "4", "workers": "0", "threads": "1", "sample_every": "0", "checkpoint_every": "1", "steps": "2"}
+    few |= {"data.dvae": str(dvae), "data.tokenizer_captions": "50", "decay_steps": "1", "warmup_steps": "0"}
+    few |= {"objective.contrast": "4", "objective.unseen": "0.5", "model.text_before": "2"}
+    first = train(
+        load_recipe("dalle_debug", {**few, "data.source": "storybook"}), tmp_path / "whole", device="cpu", quiet=True
+    )
+    train(
+        load_recipe("dalle_debug", {**few, "data.source": "storybook", "steps": "1"}),
+        tmp_path / "parts",
+        device="cpu",
+        quiet=True,
+    )
+    shutil.rmtree(tmp_path / "parts" / "model")
+    again = load_recipe("dalle_debug", {**few, "data.source": "storybook"})
+    resumed = train(again, tmp_path / "parts", device="cpu", quiet=True, resume=True)
+    assert (first / "model.safetensors").read_bytes() == (resumed / "model.safetensors").read_bytes()
+    # One without the tokens before may start from one with none of them, never the other way round.
+    plain = {**few, "data.source": "storybook", "steps": "1", "model.text_before": "0", "objective.contrast": "0"}
+    old = train(load_recipe("dalle_debug", plain), tmp_path / "plain", device="cpu", quiet=True)
+    train(
+        load_recipe("dalle_debug", {**few, "data.source": "storybook", "data.init": str(old)}),
+        tmp_path / "on",
+        device="cpu",
+        quiet=True,
+    )
+    with pytest.raises(TrainingError, match="its sizes differ"):
+        train(
+            load_recipe("dalle_debug", {**plain, "data.init": str(first)}), tmp_path / "off", device="cpu", quiet=True
+        )
 
 
 def dvae_run(folder: Path) -> Path:

@@ -71,7 +71,8 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     dvae = _frozen_dvae(recipe, run)
     check_dvae(recipe.model, dvae, str(recipe.data.get("dvae")))
     size = dvae.config.resolution
-    source, fixed = sources(recipe, size, weights_hash(run / "dvae"))
+    choices = from_table(DALLESettings, recipe.objective, "objective")
+    source, fixed = sources(recipe, size, weights_hash(run / "dvae"), wrong=choices.contrast > 0)
     tokenizer = run_tokenizer(run, source, recipe.model.text_vocabulary, **_tokenizer(recipe))
     if not isinstance(tokenizer, BytePairs):
         raise ModelError("data.tokenizer: expected one of limner's for dalle, got CLIP's; leave it out to train one")
@@ -83,9 +84,11 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
         settings.seed,
         settings.caption_dropout,
         settings.bpe_dropout,
+        choices.contrast > 0,
+        choices.unseen,
+        config.layout.image,
     )
     model = _first_weights(lambda: DALLE(config), recipe)
-    choices = from_table(DALLESettings, recipe.objective, "objective")
     return Built(DALLEObjective(model, dvae, collate, choices, fixed, draw), source, config)
 
 
@@ -101,13 +104,14 @@ def _clip(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     tokenizer = run_tokenizer(run, source, text.vocabulary - 2, **_tokenizer(recipe))
     config = replace(recipe.model, text=replace(text, vocabulary=tokenizer.vocabulary + 2))
     model = _first_weights(lambda: CLIP(config), recipe)
-    collate = CLIPCollate(Crop("clip", height), tokenizer, text.context, recipe.training.seed)
     choices = from_table(CLIPSettings, recipe.objective, "objective")
+    collate = CLIPCollate(Crop("clip", height), tokenizer, text.context, recipe.training.seed, choices.redraw)
     return Built(CLIPObjective(model, collate, choices, fixed), source, config)
 
 
-def sources(recipe: Recipe, size: int, dvae: str = "") -> tuple[Source, Source | None]:
+def sources(recipe: Recipe, size: int, dvae: str = "", wrong: bool = False) -> tuple[Source, Source | None]:
     """The recipe's data for training, and a part to look at; stored tokens must be those of ``dvae``.
+    ``wrong``: pairs have a wrong caption too.
 
     Raises RecipeError, DataError.
     """
@@ -116,7 +120,7 @@ def sources(recipe: Recipe, size: int, dvae: str = "") -> tuple[Source, Source |
         raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
     known = {name: value for name, value in recipe.data.items() if name not in OWN_DATA}
     table = {"captions": recipe.kind != "dvae", **known, "size": size, "seed": recipe.training.seed}
-    table |= {"codes": bool(dvae), "dvae": dvae}
+    table |= {"codes": bool(dvae), "dvae": dvae, "wrong": wrong}
     table["batch"] = recipe.training.batch // recipe.training.accumulate
     opened = open_data(text, from_table(DataOptions, table, "data"))
     return opened.train, opened.test
@@ -129,6 +133,10 @@ def _tokenizer(recipe: Recipe) -> dict[str, Any]:
     return {"taken_from": taken, "captions": int(recipe.data.get("tokenizer_captions", CAPTIONS))}
 
 
+ADDED = "text_before."
+"""The beginning of the names of weights that a model started from may lack."""
+
+
 def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
     """A model drawn from the recipe's seed, or started from ``data.init``."""
     with torch.random.fork_rng(devices=[]):
@@ -139,8 +147,11 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
         loaded = read_folder(part_folder(name, recipe.kind))
         if loaded.kind != recipe.kind:
             raise TrainingError(f"--init {name}: expected a {recipe.kind} model, got a {loaded.kind}")
+        state = loaded.model.state_dict()
+        # What is mixed into embeddings may be added to a model that learned without it.
+        state |= {name: own for name, own in model.state_dict().items() if name.startswith(ADDED) and name not in state}
         try:
-            model.load_state_dict(loaded.model.state_dict())
+            model.load_state_dict(state)
         except RuntimeError as error:
             why = str(error).splitlines()[-1].strip()
             raise TrainingError(f"--init {name}: its sizes differ from the recipe's: {why}") from error

@@ -202,13 +202,14 @@ def step(recipe: Recipe, batch: int) -> Callable[[nn.Module], Tensor]:
         from limner.models.crossentropy import linear_cross_entropy
         from limner.models.dalle.loss import image_loss
 
-        text = torch.zeros(batch, config.text_length, dtype=torch.long)
-        codes = torch.zeros(batch, config.layout.image, dtype=torch.long)
+        rows = 2 * batch if recipe.objective.get("contrast") else batch
+        text = torch.zeros(rows, config.text_length, dtype=torch.long)
+        codes = torch.zeros(rows, config.layout.image, dtype=torch.long)
 
         def read(model: Any, hidden: Tensor, text: Tensor, image: Tensor) -> Tensor:
             last = config.text_length - 1  # captions that fill their row: the most there can be
             words = linear_cross_entropy(hidden[:, :last].flatten(0, 1), model.text_head(), text[:, 1:].flatten())
-            return words / 8 + 7 / 8 * image_loss(model, hidden[:, last:], image)
+            return words.mean() / 8 + 7 / 8 * image_loss(model, hidden[:, last:], image)
 
         return lambda model: model(text, codes, read=read)
     if recipe.kind == "clip":

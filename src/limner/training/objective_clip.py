@@ -18,6 +18,7 @@ from limner.data.pair import Broken, Pair, Source, mixed
 from limner.errors import RecipeError
 from limner.models.clip.loss import accuracy, clamp_temperature, contrastive_loss, sigmoid_loss
 from limner.models.clip.model import CLIP, normalise
+from limner.pictures.redraw import redraw
 from limner.training.objective import Autocast, Measures, with_weights
 
 
@@ -27,37 +28,51 @@ class CLIPSettings:
 
     loss: ``softmax`` (the paper's) or ``sigmoid`` (SigLIP's). same: pairs with the same scene or caption are not each
     other's negatives. validation: pairs of the test part among which captions are to be found, with the samples.
+    redraw: share of real pictures that are trained on as another hand might have drawn them (``pictures/redraw.py``),
+    so that designs never seen are known too; drawn scenes, which say what their colours are, stay as they are.
     """
 
     loss: str = "softmax"
     same: bool = True
     validation: int = 64
+    redraw: float = 0.0
 
     def __post_init__(self) -> None:
         if self.loss not in ("softmax", "sigmoid"):
             raise RecipeError(f"objective.loss: expected softmax or sigmoid, got {self.loss!r}")
+        if not 0.0 <= self.redraw <= 1.0:
+            raise RecipeError(f"objective.redraw: expected 0 to 1, got {self.redraw}")
 
 
 @dataclass(frozen=True)
 class CLIPCollate:
     """Pairs to ``pixels`` uint8 (B, 3, H, W), ``ids`` int64 (B, context) and ``groups`` int64 (B,).
 
-    The crop is the paper's: a random square of the resized picture. A caption too long is cut.
+    The crop is the paper's: a random square of the resized picture. A caption too long is cut. ``redraw``: see
+    ``CLIPSettings``.
     """
 
     crop: Crop
     tokenizer: Any
     context: int
     seed: int
+    redraw: float = 0.0
 
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
-        pictures = [self.crop(p.picture, mixed(self.seed, position, 1)) for p, position in zip(pairs, positions)]
+        pictures = [self._picture(p, position) for p, position in zip(pairs, positions)]
         groups = [_group(p) for p in pairs]
         return {
             "pixels": torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2),
             "ids": torch.from_numpy(self.tokenizer.clip_row([p.caption for p in pairs], self.context, cut=True)),
             "groups": torch.tensor(groups, dtype=torch.int64),
         }
+
+    def _picture(self, pair: Pair, position: int) -> np.ndarray:
+        picture = self.crop(pair.picture, mixed(self.seed, position, 1))
+        if not self.redraw or pair.scene is not None:
+            return picture
+        random = np.random.default_rng(mixed(self.seed, position, 2))
+        return redraw(picture, random) if random.random() < self.redraw else picture
 
 
 def _group(pair: Pair) -> int:
@@ -144,7 +159,7 @@ class CLIPObjective:
             broken: list[Broken] = []
             pairs = _different([self._fixed.at(i, broken) for i in range(2 * self.settings.validation)])
             pairs = pairs[: self.settings.validation]
-            collate = replace(self.collate, crop=Crop("centre", self.collate.crop.size))
+            collate = replace(self.collate, crop=Crop("centre", self.collate.crop.size), redraw=0.0)
             self._validation = {k: t.to(device) for k, t in collate(pairs, list(range(len(pairs)))).items()}
         images, texts = self._features(model, self._validation)
         return {"caption_found": float(accuracy(images, texts)), "picture_found": float(accuracy(texts, images))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from limner import ranks
 from limner.data.crops import Crop, pixels_of
 from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
-from limner.errors import DataError
+from limner.errors import DataError, RecipeError
 from limner.models.dalle.config import DALLEConfig
-from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, cross_entropies
+from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, contrasted, cross_entropies
 from limner.models.dalle.model import DALLE
 from limner.models.dvae.model import DVAE
 from limner.text.bytepairs import BytePairs
@@ -33,16 +34,32 @@ class DALLESettings:
 
     prompts: captions of the sample grids (none: the first captions of the test part). samples: how many of them.
     validation: pairs of the test part whose nats per token are journalled with the samples.
+    contrast: weight of telling each picture's caption from a wrong one (``models/dalle/loss.py``), which doubles the
+    rows of a batch; 0 is the paper's loss alone. unseen: share of pictures of which a part of the codes, none to all,
+    is not told to the tokens after them. A garment's first token alone tells which colour goes with it, the others
+    copy their neighbours; what cannot be copied has to be read in the caption (word dropout, arXiv 1511.06349).
     """
 
     prompts: tuple[str, ...] = ()
     samples: int = 8
     validation: int = 64
+    contrast: float = 0.0
+    unseen: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.unseen <= 1.0:
+            raise RecipeError(f"objective.unseen: expected 0 to 1, got {self.unseen}")
+        if not self.contrast >= 0:
+            raise RecipeError(f"objective.contrast: expected 0 or more, got {self.contrast}")
 
 
 @dataclass(frozen=True)
 class DALLECollate:
     """Pairs to ``text`` int64 (B, L) and ``pixels`` uint8 (B, 3, H, W), or ``codes`` int64 (B, N) where known.
+
+    ``wrong`` adds captions int64 (B, L) that are wrong of the pictures: the pair's own, or that of the next real pair;
+    one without is its caption again. Where ``unseen``, a share of pictures, is not 0, ``told`` bool (B, ``cells``)
+    says which codes the tokens after them see.
 
     The crop is Listing 2's. Captions are left out, and merges dropped, by seeds of the sample's position; one too long
     is cut.
@@ -54,10 +71,19 @@ class DALLECollate:
     seed: int
     caption_dropout: float = 0.0
     bpe_dropout: float = 0.0
+    wrong: bool = False
+    unseen: float = 0.0
+    cells: int = 0
 
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
         rows = [self.row(p.caption, mixed(self.seed, position, 2)) for p, position in zip(pairs, positions)]
         batch = {"text": torch.from_numpy(np.concatenate(rows))}
+        if self.wrong:
+            others = [_wrong(pairs, i) for i in range(len(pairs))]
+            again = [self.row(other, mixed(self.seed, position, 2)) for other, position in zip(others, positions)]
+            batch["wrong"] = torch.from_numpy(np.concatenate(again))
+        if self.unseen:
+            batch["told"] = torch.from_numpy(np.stack([self._told(position) for position in positions]))
         stored = [p.codes is not None for p in pairs]
         if any(stored) and not all(stored):
             raise DataError("data: expected stored tokens or pictures, got a mixture of both; tokenize all or none")
@@ -68,11 +94,30 @@ class DALLECollate:
             batch["pixels"] = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         return batch
 
+    def _told(self, position: int) -> np.ndarray:
+        random = np.random.default_rng(mixed(self.seed, position, 4))
+        share = random.random() if random.random() < self.unseen else 0.0
+        return random.random(self.cells) >= share
+
     def row(self, caption: str, seed: int) -> np.ndarray:
         """A caption's row of ids (1, L)."""
         if self.caption_dropout and mixed(seed, 0) < self.caption_dropout * 2**63:
             caption = ""
         return self.tokenizer.row([caption], self.length, cut=True, dropout=self.bpe_dropout, seed=mixed(seed, 1))
+
+
+def _against(losses: Callable[..., Any], codes: torch.Tensor, model: DALLE, hidden: Any, text: Any, _told: Any) -> Any:
+    """The losses of ``codes``, whatever of them was told."""
+    return losses(model, hidden, text, codes)
+
+
+def _wrong(pairs: list[Pair], own: int) -> str:
+    """A caption that is wrong of the pair number ``own``; its own where there is none."""
+    pair = pairs[own]
+    if pair.scene is not None:
+        return pair.wrong or pair.caption
+    others = [p.caption for p in pairs[own + 1 :] + pairs[:own] if p.scene is None and p.caption != pair.caption]
+    return others[0] if others else pair.caption
 
 
 class DALLEObjective:
@@ -116,14 +161,25 @@ class DALLEObjective:
         # Captions differ in length, so that the mean of the parts' means would not be the batch's mean.
         counts = torch.stack([(p["text"][:, 1:] < self.config.text_vocabulary).sum() for p in parts]).float()
         weights = counts / ranks.mean(counts.mean()).clamp(min=1)
-        text_sum, image_sum = counts.new_zeros(()), counts.new_zeros(())
+        share = self.settings.contrast
+        sums = counts.new_zeros(3)
         for part, weight in zip(parts, weights):
+            rows, codes = part["text"], self.codes(part)
+            told = torch.where(part["told"], codes, -1) if "told" in part else codes
+            if share:
+                rows, codes, told = torch.cat((rows, part["wrong"])), torch.cat((codes, codes)), torch.cat((told, told))
             with autocast():
-                text, image = model(part["text"], self.codes(part), read=cross_entropies)
-            ((TEXT_WEIGHT * weight * text + IMAGE_WEIGHT * image) / len(parts)).backward()
-            text_sum += (weight * text / len(parts)).detach()
-            image_sum += image.detach() / len(parts)
-        return TEXT_WEIGHT * text_sum + IMAGE_WEIGHT * image_sum, {"text": text_sum, "image": image_sum}
+                read = partial(_against, contrasted if share else cross_entropies, codes)
+                text, image, *more = model(rows, told, read=read)
+            contrast = more[0] if more else image.new_zeros(())
+            loss = TEXT_WEIGHT * weight * text + IMAGE_WEIGHT * image + share * contrast
+            (loss / len(parts)).backward()
+            sums += torch.stack((weight * text, image, contrast)).detach() / len(parts)
+        text, image, contrast = sums
+        total = TEXT_WEIGHT * text + IMAGE_WEIGHT * image + share * contrast
+        # In nats a picture: 0.69 where captions are not told apart.
+        apart = {"contrast": contrast * self.config.rows * self.config.columns} if share else {}
+        return total, {"text": text, "image": image, **apart}
 
     @torch.no_grad()
     def sample(self, model: torch.nn.Module, folder: Path, step: int) -> Mapping[str, float]:
@@ -166,7 +222,9 @@ class DALLEObjective:
 
 def _plain(collate: DALLECollate) -> DALLECollate:
     """Without dropout, the picture's middle."""
-    return replace(collate, crop=Crop("centre", collate.crop.size), caption_dropout=0.0, bpe_dropout=0.0)
+    return replace(
+        collate, crop=Crop("centre", collate.crop.size), caption_dropout=0.0, bpe_dropout=0.0, wrong=False, unseen=0.0
+    )
 
 
 def check_dvae(config: DALLEConfig, dvae: Any, name: str) -> None:

@@ -47,6 +47,8 @@ class DALLEConfig:
     """Whether the output matrix is the embeddings' (ordinary tokens only)."""
     code_levels: tuple[int, ...] = ()
     """Levels of a dVAE with finite scalar quantisation: codes whose digits agree share a part of their vectors."""
+    text_before: int = 0
+    """Caption tokens before each that are mixed into its embedding: which colour is which thing's is told by it."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -58,6 +60,8 @@ class DALLEConfig:
             raise RecipeError(expected("dalle.width", f"a multiple of heads ({self.heads})", self.width))
         if self.rotary and self.width // self.heads % 4:
             raise RecipeError(expected("dalle.rotary", "a head width that 4 divides", self.width // self.heads))
+        if self.text_before < 0:
+            raise RecipeError(expected("dalle.text_before", "0 or more", self.text_before))
         if not self.attention:
             raise RecipeError("dalle.attention: expected at least one of full, row, column, conv, got none")
         if self.conv_kernel < 1 or self.conv_kernel % 2 == 0:

@@ -22,6 +22,8 @@ from limner.models.positions import Rotation, coordinates, rotation
 
 _ACTIVATIONS = {"gelu": GELU, "quick_gelu": QUICK_GELU, "swiglu": SWIGLU}
 _NORMS = {"layer": LAYER_NORM, "rms": RMS_NORM}
+BEFORE = 0.4
+"""How much of the token before a caption token's embedding begins with, of the one before that its square, …"""
 
 
 class DALLE(nn.Module):
@@ -30,6 +32,9 @@ class DALLE(nn.Module):
     With ``recompute`` set, blocks keep only their input for the backward pass and compute the rest again (§2.4).
     A sampler goes through ``embed_text``, ``embed_image``, the ``blocks``' ``attn.project`` and ``attn.finish``,
     ``ln_final`` and ``image_logits`` by itself.
+
+    ``config.text_before`` mixes the tokens before into a caption token's embedding, as token shift does in RWKV (arXiv
+    2305.13048): "hat" is then "red hat" from the first layer on, and need not be told so by attention.
     """
 
     def __init__(self, config: DALLEConfig) -> None:
@@ -38,6 +43,7 @@ class DALLE(nn.Module):
         self.recompute = False
         width, norm = config.width, _NORMS[config.norm]
         self.text_embedding = nn.Embedding(config.text_vocabulary + config.text_length, width)
+        self.text_before = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(config.text_before))
         self.text_positions = nn.Embedding(config.text_length, width)
         self.image_embedding = nn.Embedding(config.image_vocabulary, width)
         self.row_positions = nn.Embedding(config.rows, width)
@@ -73,20 +79,31 @@ class DALLE(nn.Module):
             nn.init.normal_(table.weight, std=0.02)
         if self.head is not None:
             nn.init.normal_(self.head.weight, std=0.02)
+        for back, before in enumerate(self.text_before, 1):
+            assert isinstance(before, nn.Linear)
+            before.weight.data.copy_(BEFORE**back * torch.eye(self.config.width))
 
     def embed_text(self, ids: Tensor) -> Tensor:
         """Caption ids (B, l), the first l ≤ L of the row → (B, l, D)."""
         if ids.shape[1] > self.config.text_length:
             raise InputError(f"caption: expected at most {self.config.text_length} tokens, got {ids.shape[1]}")
-        return self.text_embedding(ids) + self.text_positions.weight[: ids.shape[1]]
+        words = self.text_embedding(ids)
+        x = words + self.text_positions.weight[: ids.shape[1]]
+        for back, before in enumerate(self.text_before, 1):
+            x = x + F.pad(before(words[:, :-back]), (0, 0, back, 0)) if back < ids.shape[1] else x
+        return x
 
     def embed_image(self, codes: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Image codes (B, n) at raster ``positions`` (n,) or (B, n), by default the first n → (B, n, D)."""
+        """Image codes (B, n) at raster ``positions`` (n,) or (B, n), by default the first n → (B, n, D).
+
+        A code of -1 is not told: only where it stands is.
+        """
         if positions is None:
             positions = torch.arange(codes.shape[1], device=codes.device)
         row = torch.div(positions, self.config.columns, rounding_mode="floor")
         column = positions - row * self.config.columns
-        return F.embedding(codes, self.image_table()) + (self.row_positions(row) + self.column_positions(column))
+        told = F.embedding(codes.clamp(min=0), self.image_table()) * (codes >= 0).unsqueeze(-1)
+        return told + (self.row_positions(row) + self.column_positions(column))
 
     def rotation(self, positions: Tensor) -> Rotation | None:
         """How rotary positions turn queries and keys at stream ``positions`` (…, T); None where the model has none."""

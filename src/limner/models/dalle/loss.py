@@ -64,8 +64,8 @@ def contrasted(model: DALLE, hidden: Tensor, text: Tensor, image: Tensor | None)
     The contrast is -log σ(log p(picture | caption) - log p(picture | wrong caption)), the mean over pictures, divided
     by a picture's tokens so that a token weighs as much as in the image loss. What both captions leave open (edges,
     shading) cancels, so that the gradient is of what the caption says. After condition contrastive alignment (arXiv
-    2410.09347), with the wrong caption's picture in place of a frozen model's. A caption that is its own wrong caption
-    has no gradient.
+    2410.09347), with the picture's likelihood under the wrong caption in place of a frozen model's. A caption that is
+    its own wrong caption has no gradient.
     """
     assert image is not None
     last, half = model.config.text_length - 1, len(text) // 2

@@ -1,0 +1,61 @@
+"""What codes say of pixels that are not theirs: ``python benchmarks/leaks.py [MODEL] [--scenes 64]``.
+
+A character is drawn twice, one garment in another colour, and both pictures become codes. Of the cells whose own pixels
+are the same in both, this counts those whose code differs: the encoder looked at their neighbours. A transformer that
+is shown true codes reads a colour there before the garment begins, and need not read it in the caption. Prints the
+share, the number of such codes before the first cell that changed (in raster order), and last one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+
+import numpy as np
+import torch
+
+from limner.data.crops import pixels_of
+from limner.device import set_threads
+from limner.evaluate.statistics import interval
+from limner.painter import load_painter
+from limner.storybook.deal import deal
+from limner.storybook.draw import draw
+from limner.storybook.judge.nearmiss import near_misses
+
+
+@torch.inference_mode()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="?", default="storybook", help="a painter")
+    parser.add_argument("--scenes", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    set_threads(args.threads)
+    studio = load_painter(args.model).studio
+    rows, columns, cell = studio.config.rows, studio.config.columns, studio.cell
+    shares: list[list[float]] = []
+    before: list[int] = []
+    for index in range(20 * args.scenes):
+        dealt = deal(index, seed=77, split="test", families=("garments",))
+        other = dict(near_misses(dealt.scene, dealt.draw_seed)).get("garment colour")
+        if other is None:
+            continue
+        both = np.stack([draw(s, size=studio.resolution, seed=dealt.draw_seed) for s in (dealt.scene, other)])
+        one, two = studio.dvae.encode(pixels_of(torch.from_numpy(both).permute(0, 3, 1, 2))).view(2, -1)
+        moved = (both[0] != both[1]).reshape(rows, cell, columns, cell, 3).any(axis=(1, 3, 4)).reshape(-1)
+        leaked = (one != two).numpy() & ~moved
+        shares.append([float(leaked.sum() / max(1, (~moved).sum()))])
+        before.append(int(leaked[: int(moved.argmax())].sum()))
+        if len(shares) == args.scenes:
+            break
+    share = statistics.mean(value for (value,) in shares)
+    low, high = interval(shares)
+    print(f"{args.model}: {rows} x {columns} codes, {len(shares)} pairs of pictures")
+    print(f"  {100 * share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of cells with the same pixels have another code")
+    print(f"  {statistics.mean(before):.1f} of them, median {statistics.median(before)}, before the first that changed")
+    print(json.dumps({"model": args.model, "share": share, "before": statistics.mean(before), "pairs": len(shares)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from limner.errors import ModelError, RecipeError, TrainingError
 from limner.storybook.scene import Scene, Thing
 from limner.text.bytepairs import BytePairs
 from limner.training.build import build
-from limner.training.objective_dalle import DALLECollate, DALLESettings
+from limner.training.objective_dalle import DALLECollate, DALLESettings, shifted
 from limner.training.recipe import load_recipe
 from limner.training.run import train
 
@@ -74,7 +74,24 @@ def test_codes_are_untold_by_position_alone(tokenizer: BytePairs) -> None:
     assert "told" not in DALLECollate(Crop("dalle", 32), tokenizer, 24, seed=5)([pair("a ball")], [0])
 
 
-@pytest.mark.parametrize("setting", ["contrast=-1", "unseen=1.5"])
+def test_digits_are_moved_by_a_level_and_stay_codes(tokenizer: BytePairs) -> None:
+    levels = (4, 3, 2)
+    codes = torch.arange(24)
+    off = torch.zeros(24, 3, dtype=torch.int8)
+    assert torch.equal(shifted(codes, off, levels), codes)
+    off[:, 1] = 1  # the middle digit of 0 .. 2, worth 4
+    assert torch.equal(shifted(codes, off, levels), torch.where(codes // 4 % 3 < 2, codes + 4, codes))
+    off[:] = -1
+    lowest = shifted(codes, off, levels)
+    assert int(lowest.min()) == 0 and int(lowest[23]) == 2 + 1 * 4 + 0 * 12
+    collate = DALLECollate(Crop("dalle", 32), tokenizer, 24, seed=5, jitter=0.3, cells=100, levels=levels)
+    shift = collate([pair("a ball")] * 40, list(range(40)))["shift"]
+    assert shift.shape == (40, 100, 3) and set(shift.unique().tolist()) == {-1, 0, 1}
+    assert 0.27 < float((shift != 0).float().mean()) < 0.33
+    assert torch.equal(collate([pair("a ball")] * 2, [8, 9])["shift"], shift[8:10])
+
+
+@pytest.mark.parametrize("setting", ["contrast=-1", "unseen=1.5", "jitter=-0.1"])
 def test_odd_settings_are_refused(setting: str) -> None:
     name, _, value = setting.partition("=")
     with pytest.raises(RecipeError, match=f"objective.{name}: expected 0"):
@@ -86,6 +103,10 @@ def test_a_run_with_contrast_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     few = {"batch": "4", "workers": "0", "threads": "1", "sample_every": "0", "checkpoint_every": "1", "steps": "2"}
     few |= {"data.dvae": str(dvae), "data.tokenizer_captions": "50", "decay_steps": "1", "warmup_steps": "0"}
     few |= {"objective.contrast": "4", "objective.unseen": "0.5", "model.text_before": "2"}
+    odd = load_recipe("dalle_debug", {**few, "data.source": "storybook", "objective.jitter": "0.3"})
+    with pytest.raises(RecipeError, match="expected codes with digits"):
+        train(odd, tmp_path / "odd", device="cpu", quiet=True)
+    few |= {"model.code_levels": "[8, 8]", "objective.jitter": "0.3"}
     first = train(
         load_recipe("dalle_debug", {**few, "data.source": "storybook"}), tmp_path / "whole", device="cpu", quiet=True
     )

@@ -72,6 +72,8 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     check_dvae(recipe.model, dvae, str(recipe.data.get("dvae")))
     size = dvae.config.resolution
     choices = from_table(DALLESettings, recipe.objective, "objective")
+    if choices.jitter and not recipe.model.code_levels:
+        raise RecipeError("objective.jitter: expected codes with digits; set model.code_levels to the dVAE's levels")
     source, fixed = sources(recipe, size, weights_hash(run / "dvae"), wrong=choices.contrast > 0)
     tokenizer = run_tokenizer(run, source, recipe.model.text_vocabulary, **_tokenizer(recipe))
     if not isinstance(tokenizer, BytePairs):
@@ -86,7 +88,9 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
         settings.bpe_dropout,
         choices.contrast > 0,
         choices.unseen,
+        choices.jitter,
         config.layout.image,
+        config.code_levels,
     )
     model = _first_weights(lambda: DALLE(config), recipe)
     return Built(DALLEObjective(model, dvae, collate, choices, fixed, draw), source, config)

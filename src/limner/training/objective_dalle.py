@@ -38,6 +38,8 @@ class DALLESettings:
     rows of a batch; 0 is the paper's loss alone. unseen: share of pictures of which a part of the codes, none to all,
     is not told to the tokens after them. A garment's first token alone tells which colour goes with it, the others
     copy their neighbours; what cannot be copied has to be read in the caption (word dropout, arXiv 1511.06349).
+    jitter: share of digits of codes (``model.code_levels``) that the tokens after them see a level off. A dVAE's codes
+    tell a little of their neighbours' pixels (``benchmarks/leaks.py``), which a caption says better.
     """
 
     prompts: tuple[str, ...] = ()
@@ -45,10 +47,12 @@ class DALLESettings:
     validation: int = 64
     contrast: float = 0.0
     unseen: float = 0.0
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.unseen <= 1.0:
-            raise RecipeError(f"objective.unseen: expected 0 to 1, got {self.unseen}")
+        for name in ("unseen", "jitter"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise RecipeError(f"objective.{name}: expected 0 to 1, got {getattr(self, name)}")
         if not self.contrast >= 0:
             raise RecipeError(f"objective.contrast: expected 0 or more, got {self.contrast}")
 
@@ -59,7 +63,8 @@ class DALLECollate:
 
     ``wrong`` adds captions int64 (B, L) that are wrong of the pictures: the pair's own, or that of the next real pair;
     one without is its caption again. Where ``unseen``, a share of pictures, is not 0, ``told`` bool (B, ``cells``)
-    says which codes the tokens after them see.
+    says which codes the tokens after them see; where ``jitter`` is not, ``shift`` int8 (B, ``cells``, digits) says how
+    many levels of ``levels`` digits are off.
 
     The crop is Listing 2's. Captions are left out, and merges dropped, by seeds of the sample's position; one too long
     is cut.
@@ -73,7 +78,9 @@ class DALLECollate:
     bpe_dropout: float = 0.0
     wrong: bool = False
     unseen: float = 0.0
+    jitter: float = 0.0
     cells: int = 0
+    levels: tuple[int, ...] = ()
 
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
         rows = [self.row(p.caption, mixed(self.seed, position, 2)) for p, position in zip(pairs, positions)]
@@ -84,6 +91,8 @@ class DALLECollate:
             batch["wrong"] = torch.from_numpy(np.concatenate(again))
         if self.unseen:
             batch["told"] = torch.from_numpy(np.stack([self._told(position) for position in positions]))
+        if self.jitter:
+            batch["shift"] = torch.from_numpy(np.stack([self._shift(position) for position in positions]))
         stored = [p.codes is not None for p in pairs]
         if any(stored) and not all(stored):
             raise DataError("data: expected stored tokens or pictures, got a mixture of both; tokenize all or none")
@@ -99,11 +108,26 @@ class DALLECollate:
         share = random.random() if random.random() < self.unseen else 0.0
         return random.random(self.cells) >= share
 
+    def _shift(self, position: int) -> np.ndarray:
+        random = np.random.default_rng(mixed(self.seed, position, 5))
+        size = (self.cells, len(self.levels))
+        off = random.choice(np.array([-1, 1], np.int8), size)
+        return np.where(random.random(size) < self.jitter, off, np.int8(0))
+
     def row(self, caption: str, seed: int) -> np.ndarray:
         """A caption's row of ids (1, L)."""
         if self.caption_dropout and mixed(seed, 0) < self.caption_dropout * 2**63:
             caption = ""
         return self.tokenizer.row([caption], self.length, cut=True, dropout=self.bpe_dropout, seed=mixed(seed, 1))
+
+
+def shifted(codes: torch.Tensor, shift: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
+    """``codes`` (…) with their digits (least first) moved by ``shift`` (…, digits) levels, as far as there are any."""
+    moved, size = torch.zeros_like(codes), 1
+    for digit, level in enumerate(levels):
+        value = (torch.div(codes, size, rounding_mode="floor") % level + shift[..., digit]).clamp(0, level - 1)
+        moved, size = moved + value * size, size * level
+    return moved
 
 
 def _against(losses: Callable[..., Any], codes: torch.Tensor, model: DALLE, hidden: Any, text: Any, _told: Any) -> Any:
@@ -165,7 +189,8 @@ class DALLEObjective:
         sums = counts.new_zeros(3)
         for part, weight in zip(parts, weights):
             rows, codes = part["text"], self.codes(part)
-            told = torch.where(part["told"], codes, -1) if "told" in part else codes
+            told = shifted(codes, part["shift"], self.config.code_levels) if "shift" in part else codes
+            told = torch.where(part["told"], told, -1) if "told" in part else told
             if share:
                 rows, codes, told = torch.cat((rows, part["wrong"])), torch.cat((codes, codes)), torch.cat((told, told))
             with autocast():

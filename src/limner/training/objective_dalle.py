@@ -36,8 +36,8 @@ class DALLESettings:
     validation: pairs of the test part whose nats per token are journalled with the samples.
     contrast: weight of telling each picture's caption from a wrong one (``models/dalle/loss.py``), which doubles the
     rows of a batch; 0 is the paper's loss alone. unseen: share of pictures of which a part of the codes, none to all,
-    is not told to the tokens after them. A garment's first token alone tells which colour goes with it, the others
-    copy their neighbours; what cannot be copied has to be read in the caption (word dropout, arXiv 1511.06349).
+    is not told to the tokens after them. Most codes can be guessed from their neighbours; what cannot be copied
+    has to be read in the caption (word dropout, arXiv 1511.06349).
     jitter: share of digits of codes (``model.code_levels``) that the tokens after them see a level off. A dVAE's codes
     tell a little of their neighbours' pixels (``benchmarks/leaks.py``), which a caption says better.
     """

@@ -48,7 +48,7 @@ class DALLEConfig:
     code_levels: tuple[int, ...] = ()
     """Levels of a dVAE with finite scalar quantisation: codes whose digits agree share a part of their vectors."""
     text_before: int = 0
-    """Caption tokens before each that are mixed into its embedding: which colour is which thing's is told by it."""
+    """Caption tokens before each that are mixed into its embedding; what that gains by itself is not measured."""
 
     def __post_init__(self) -> None:
         for name in (

@@ -80,6 +80,15 @@ def test_statistics_stay_from_the_update_on_that_fixes_them(tmp_path: Path) -> N
     assert not (tmp_path / "other").exists()
 
 
+def test_a_decoder_that_learns_alone_leaves_the_codes(tmp_path: Path) -> None:
+    changes = {"model.standardise": "true", "steps": "2", "sample_every": "0"}
+    first = train(debug(**changes), tmp_path / "first", device="cpu", quiet=True)
+    alone = {"data.init": str(first), "training.freeze": '["encoder."]'}
+    then = train(debug(**changes, **alone), tmp_path / "then", device="cpu", quiet=True)
+    before, after = (load_file(folder / "model.safetensors") for folder in (first, then))
+    assert {name.split(".")[0] for name in before if not before[name].equal(after[name])} == {"decoder"}
+
+
 @pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])
 def test_a_stopped_and_resumed_run_is_the_whole_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, dvae: str

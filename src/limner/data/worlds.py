@@ -10,7 +10,8 @@ from limner.storybook.deal import LANGUAGES, Dealt, deal
 from limner.storybook.dice import Dice
 from limner.storybook.draw import draw
 from limner.storybook.judge.nearmiss import near_misses
-from limner.storybook.scene import Scene, held_out
+from limner.storybook.scene import Scene
+from limner.storybook.splits import held_out
 
 REORDERED = (
     "colours swapped", "garment colours swapped", "sizes swapped", "order swapped", "things swapped",

@@ -27,9 +27,10 @@ class DVAESettings:
 
     kl_weight rises from 0 over ``kl_steps``, the temperature falls from 1 to ``temperature`` over
     ``temperature_steps``, both along half a cosine. likelihood: share of the logit-Laplace likelihood in the loss; the
-    rest is a plain error of pixels. fixed_statistics: the update from which on features are standardised by the
-    statistics gathered until then (0: never), so that a picture's codes no longer hang on its batch. samples:
-    pictures in a grid of reconstructions.
+    rest is a plain error of pixels. detail: weight of the error of differences between neighbours. fixed_statistics:
+    the update from which on features are standardised by the statistics gathered until then (0: never), so that a
+    picture's codes no longer hang on its batch; a frozen encoder's are fixed from the start. samples: pictures in a
+    grid of reconstructions.
     """
 
     kl_weight: float = 6.6
@@ -37,6 +38,7 @@ class DVAESettings:
     temperature: float = 1 / 16
     temperature_steps: int = 150_000
     likelihood: float = 1.0
+    detail: float = 0.0
     fixed_statistics: int = 0
     samples: int = 16
 
@@ -74,13 +76,17 @@ class DVAEObjective:
         """The loss of a part of a batch, and psnr, codes, perplexity (kl with Gumbel-softmax)."""
         s = self.settings
         if isinstance(self.model.bottleneck, FSQBottleneck):
-            self.model.bottleneck.gather_statistics(not s.fixed_statistics or step < s.fixed_statistics)
+            # A decoder that learns alone learns to read codes that stay as they are.
+            learns = any(p.requires_grad for p in self.model.encoder.parameters())
+            early = not s.fixed_statistics or step < s.fixed_statistics
+            self.model.bottleneck.gather_statistics(learns and early)
         value, measures = loss(
             model,
             pixels_of(batch["pixels"]),
             temperature=cosine(step, s.temperature_steps, 1.0, s.temperature),
             kl_weight=cosine(step, s.kl_steps, 0.0, s.kl_weight),
             likelihood=s.likelihood,
+            detail=s.detail,
         )
         measures.pop("loss", None)
         return value, measures

@@ -156,9 +156,10 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
             raise TrainingError(f"--init {name}: expected a {recipe.kind} model, got a {loaded.kind}")
         state = loaded.model.state_dict()
         own = model.state_dict()
+        before: Any = loaded.model.config
         # What is mixed into embeddings may be added to a model that learned without it.
         state |= {name: value for name, value in own.items() if name.startswith(ADDED) and name not in state}
-        if recipe.kind == "dvae" and loaded.model.config.encoder != model.config.encoder:
+        if recipe.kind == "dvae" and before.encoder != model.config.encoder:
             # Another kind of encoder learns, from nothing, the codes that the decoder reads.
             state = {name: value for name, value in state.items() if not name.startswith(ENCODER)}
             state |= {name: value for name, value in own.items() if name.startswith(ENCODER)}

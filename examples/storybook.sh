@@ -20,7 +20,7 @@ $judge "$runs/judge_found" --steps 1000 --init "$runs/judge_finder/judge.safeten
 $judge "$runs/judge_end" --steps 450 --init "$runs/judge_found/judge.safetensors" --seed 5 --rate 1e-3
 python -m limner.storybook.judge.fit "$runs/judge_end" "$runs/judge.safetensors"
 
-# Pictures as 16 x 16 codes.
+# Pictures as 16 x 16 codes. What ships began from a decoder that had learned with convolutions before it (docs/learning.md).
 limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/dvae" --resume
 
 # Captions as codes; of the second half a ninth are emoji, of the first three elevenths. What ships was stopped on the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from limner.errors import InputError, RecipeError
 from limner.models.dvae import DVAE, DVAEConfig
 from limner.models.dvae.loss import cosine, kl_to_uniform, logit_laplace, loss, usage
+from limner.models.dvae.model import map_pixels
 from limner.models.dvae.parts import FSQBottleneck, GumbelBottleneck
 
 TINY = DVAEConfig(resolution=32, vocabulary=32, hidden=16, multipliers=(1, 2), blocks=1, decoder_input=32, kernel=3)
@@ -27,6 +29,8 @@ TINY_FSQ = DVAEConfig(
     kernel=3,
 )
 
+CELLS = replace(TINY_FSQ, encoder="cells", encoder_width=24, encoder_blocks=2)
+
 
 def test_openai_sizes() -> None:
     with torch.device("meta"):
@@ -36,7 +40,7 @@ def test_openai_sizes() -> None:
     assert (model.config.rows, model.config.columns, model.config.factor) == (32, 32, 8)
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_FSQ])
+@pytest.mark.parametrize("config", [TINY, TINY_FSQ, CELLS])
 def test_codes_and_pictures_have_their_shapes_and_ranges(config: DVAEConfig) -> None:
     model = DVAE(config).eval()
     codes = model.encode(torch.rand(2, 3, 32, 48))
@@ -48,6 +52,19 @@ def test_codes_and_pictures_have_their_shapes_and_ranges(config: DVAEConfig) -> 
     assert pictures.shape == (2, 3, 32, 48)
     assert float(pictures.min()) >= 0
     assert float(pictures.max()) <= 1
+
+
+def test_an_encoder_of_cells_sees_no_other_cell() -> None:
+    model = DVAE(CELLS).eval()
+    torch.nn.init.normal_(model.encoder.output.weight)
+    pixels = torch.rand(1, 3, 32, 32)
+    cell = CELLS.factor
+    changed = pixels.clone()
+    changed[:, :, cell : 2 * cell, :cell] = torch.rand(3, cell, cell)
+    moved = model.encoder(map_pixels(pixels)) != model.encoder(map_pixels(changed))
+    assert moved[0, :, 1, 0].any()
+    moved[0, :, 1, 0] = False
+    assert not moved.any()
 
 
 @pytest.mark.parametrize("levels", [(8, 5, 5, 5), (7, 5, 3), (2, 3), (4, 4)])

@@ -140,6 +140,9 @@ def _tokenizer(recipe: Recipe) -> dict[str, Any]:
 ADDED = "text_before."
 """The beginning of the names of weights that a model started from may lack."""
 
+ENCODER = ("encoder.", "bottleneck.")
+"""The beginnings of the names of weights that a dVAE started from one with another kind of encoder draws anew."""
+
 
 def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
     """A model drawn from the recipe's seed, or started from ``data.init``."""
@@ -152,8 +155,14 @@ def _first_weights(make: Callable[[], Any], recipe: Recipe) -> Any:
         if loaded.kind != recipe.kind:
             raise TrainingError(f"--init {name}: expected a {recipe.kind} model, got a {loaded.kind}")
         state = loaded.model.state_dict()
+        own = model.state_dict()
+        before: Any = loaded.model.config
         # What is mixed into embeddings may be added to a model that learned without it.
-        state |= {name: own for name, own in model.state_dict().items() if name.startswith(ADDED) and name not in state}
+        state |= {name: value for name, value in own.items() if name.startswith(ADDED) and name not in state}
+        if recipe.kind == "dvae" and before.encoder != model.config.encoder:
+            # Another kind of encoder learns, from nothing, the codes that the decoder reads.
+            state = {name: value for name, value in state.items() if not name.startswith(ENCODER)}
+            state |= {name: value for name, value in own.items() if name.startswith(ENCODER)}
         try:
             model.load_state_dict(state)
         except RuntimeError as error:

@@ -21,6 +21,9 @@ class DVAEConfig:
       bottleneck without normalisation;
     - ``bottleneck`` "fsq": finite scalar quantisation (arXiv 2309.15505) with ``levels``, whose product is the
       vocabulary, instead of a Gumbel-softmax over ``vocabulary`` codes;
+    - ``encoder`` "cells": each code is read from its own cell's pixels and no others, by ``encoder_blocks`` blocks of a
+      perceptron of ``encoder_width``, instead of convolutions and norms that see the whole picture; a picture changed
+      in one cell changes that cell's code and no other;
     - ``standardise``: batch normalisation of what a finite scalar quantiser rounds, so that short runs use all levels
       (statistics are those of the part of a batch that one process holds, as batch normalisation's always are).
     """
@@ -39,13 +42,17 @@ class DVAEConfig:
     patch: int = 1
     kernel: int = 7
     """Of the encoder's first convolution."""
+    encoder: Literal["convolutions", "cells"] = "convolutions"
+    encoder_width: int = 256
+    encoder_blocks: int = 4
     block: Literal["openai", "residual"] = "openai"
     bottleneck: Literal["gumbel", "fsq"] = "gumbel"
     levels: tuple[int, ...] = ()
     standardise: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("resolution", "vocabulary", "hidden", "blocks", "decoder_input", "patch", "kernel"):
+        sizes = ("resolution", "vocabulary", "hidden", "blocks", "decoder_input", "patch", "kernel")
+        for name in (*sizes, "encoder_width", "encoder_blocks"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"dVAE {name}: expected 1 or more, got {getattr(self, name)}")
         if self.resolution % self.factor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from limner.errors import InputError
 from limner.models.dvae.config import DVAEConfig
-from limner.models.dvae.parts import Decoder, Encoder, make_bottleneck
+from limner.models.dvae.parts import CellEncoder, Decoder, Encoder, make_bottleneck
 
 EPSILON = 0.1
 """Pixels are mapped into [ε, 1 − ε], since the logit-Laplace likelihood cannot reach 0 and 1 (paper, A.3)."""
@@ -40,7 +40,8 @@ class DVAE(nn.Module):
         super().__init__()
         self.config = config
         self.bottleneck = make_bottleneck(config)
-        self.encoder = Encoder(config, self.bottleneck.encoder_channels)
+        encoder = CellEncoder if config.encoder == "cells" else Encoder
+        self.encoder = encoder(config, self.bottleneck.encoder_channels)
         self.decoder = Decoder(config, self.bottleneck.decoder_channels)
 
     def forward(self, pixels: Tensor, temperature: float = 1.0) -> Relaxed:

@@ -85,6 +85,37 @@ class Encoder(nn.Module):
         return self.output(F.relu(self.norm(x)))
 
 
+class CellBlock(nn.Module):
+    """x + a perceptron of four times the width, after layer normalisation; its second layer starts at zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(F.silu(self.up(self.norm(x))))
+
+
+class CellEncoder(nn.Module):
+    """Pixels (B, 3, H, W), already mapped away from 0 and 1, → features (B, C, R, Q), each of its own cell alone."""
+
+    def __init__(self, config: DVAEConfig, channels_out: int) -> None:
+        super().__init__()
+        self.cell = config.factor
+        self.input = nn.Linear(3 * config.factor**2, config.encoder_width)
+        self.blocks = nn.Sequential(*(CellBlock(config.encoder_width) for _ in range(config.encoder_blocks)))
+        self.norm = nn.LayerNorm(config.encoder_width)
+        self.output = nn.Linear(config.encoder_width, channels_out)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        cells = F.pixel_unshuffle(pixels, self.cell).permute(0, 2, 3, 1)
+        return self.output(self.norm(self.blocks(self.input(cells)))).permute(0, 3, 1, 2)
+
+
 class Decoder(nn.Module):
     """Codes' vectors (B, C, R, Q) → six maps (B, 6, H, W): means and logarithms of scales of the likelihood."""
 

@@ -25,16 +25,3 @@ def test_neighbours_differ_from_the_first_of_their_block() -> None:
         assert all(not compatible(scenes[0], scene) for scene in scenes[1:])
         different += len(set(scenes)) == 4
     assert different > 20
-
-
-def test_wrong_captions_are_wrong_and_mostly_the_same_words() -> None:
-    source = Storybook(32, wrong=True, families=("garments", "two"))
-    reordered = 0
-    for position in range(60):
-        pair = source.at(position, [])
-        assert pair.wrong is not None and pair.wrong != pair.caption
-        assert pair.wrong == source.at(position, []).wrong
-        reordered += sorted(pair.wrong) == sorted(pair.caption)
-    # Of garments only those with two or more in different colours can change places.
-    assert 15 <= reordered <= 50
-    assert Storybook(32).at(0, []).wrong is None

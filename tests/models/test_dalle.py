@@ -13,7 +13,7 @@ import torch
 from limner.config import from_table
 from limner.errors import InputError, RecipeError
 from limner.models.dalle import DALLE, DALLEConfig, loss
-from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, contrasted
+from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT
 
 TINY = DALLEConfig(
     text_vocabulary=20, text_length=5, image_vocabulary=12, rows=3, columns=4, width=16, layers=3, heads=2,
@@ -146,41 +146,6 @@ def test_a_code_that_is_not_told_is_a_place_alone() -> None:
     torch.testing.assert_close(embedded[0, 3], model.row_positions.weight[0] + model.column_positions.weight[3])
     logits = model(text, hidden)[1]
     assert torch.equal(logits[:, :4], model(text, image)[1][:, :4]) and logits.isfinite().all()
-
-
-def test_contrast_is_of_what_the_captions_change() -> None:
-    model, (text, image) = _model(), _batch(count=3)
-    wrong = text.clone()
-    wrong[:, 1] = (wrong[:, 1] + 7) % 20
-    rows, codes = torch.cat((text, wrong)), torch.cat((image, image))
-    words, nats, contrast = model(rows, codes, read=contrasted)
-    _, parts = loss(model, text, image)
-    torch.testing.assert_close((words.detach(), nats.detach()), (parts["text"], parts["image"]))
-    log_shares = model(rows, codes)[1].log_softmax(-1).gather(2, codes[..., None])[..., 0].sum(1)
-    by_hand = -torch.nn.functional.logsigmoid(log_shares[:3] - log_shares[3:]).mean() / 12
-    torch.testing.assert_close(contrast, by_hand)
-    # A caption against itself teaches nothing.
-    same = model(torch.cat((text, text)), codes, read=contrasted)[2]
-    assert same.item() == pytest.approx(math.log(2) / 12)
-    gradients = torch.autograd.grad(same, list(model.parameters()), allow_unused=True)
-    assert all(g is None or g.abs().max() < 1e-6 for g in gradients)
-
-
-def test_contrast_teaches_which_belongs_to_which() -> None:
-    """Two captions of the same two words in another order, whose pictures differ in one code."""
-    torch.manual_seed(0)
-    model = DALLE(dataclasses.replace(MODERN, text_before=2))
-    text = torch.tensor([[1, 2, 3, 23, 24], [1, 3, 2, 23, 24]])
-    image = torch.randint(0, 12, (1, 12)).expand(2, -1).clone()
-    image[1, 6] = (image[0, 6] + 1) % 12
-    rows, codes = torch.cat((text, text.flip(0))), torch.cat((image, image))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for _ in range(40):
-        contrast = model(rows, codes, read=contrasted)[2]
-        optimizer.zero_grad()
-        contrast.backward()
-        optimizer.step()
-    assert 12 * contrast.item() < 0.1
 
 
 def test_loss_weights_and_pads() -> None:

@@ -111,11 +111,6 @@ def test_moments_near_the_input_and_near_the_loss_grow_each_by_their_own() -> No
     assert most(reckoned).together > most(phases(7)).together + 3 * 6
 
 
-def test_contrast_doubles_the_rows() -> None:
-    told, plain = (load_recipe("dalle_debug", {"objective.contrast": share}) for share in ("4", "0"))
-    assert footprints(told)(8, False).activations == footprints(plain)(16, False).activations
-
-
 def test_recomputing_keeps_less() -> None:
     recipe = load_recipe("dalle_debug")
     kept, again = (footprints(recipe)(8, recompute).activations for recompute in (False, True))

@@ -16,7 +16,6 @@ class Pair:
 
     picture: uint8 (H, W, 3), RGB. key: a name that finds it again. scene: what a drawn picture shows, else None.
     codes: int64 (rows, columns) where image tokens were computed beforehand; the picture is then empty.
-    wrong: a caption that differs in one thing and is wrong of this picture, where the source has one.
     """
 
     picture: np.ndarray
@@ -24,7 +23,6 @@ class Pair:
     key: str
     scene: Scene | None = None
     codes: np.ndarray | None = None
-    wrong: str | None = None
 
 
 class Broken(NamedTuple):

@@ -24,8 +24,8 @@ class DataOptions:
     size: pixels at which scenes are drawn. seed: of orders and scenes. captions: whether a sample needs one.
     codes: whether stored image tokens are read, made by the dVAE with the hash ``dvae``. caption_keys: lists in a
     sample's JSON from which its caption is drawn. test_share: of real samples, kept out of
-    training to look at. batch: positions that are made together, for streams. families, languages, near, wrong: of
-    the storybook (no family: all; near and wrong: see ``worlds.Storybook``).
+    training to look at. batch: positions that are made together, for streams. families, languages, near: of
+    the storybook (no family: all; near: see ``worlds.Storybook``).
     """
 
     size: int
@@ -39,7 +39,6 @@ class DataOptions:
     families: tuple[str, ...] = ()
     languages: tuple[str, ...] = ("en", "zh")
     near: int = 1
-    wrong: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def open_data(text: str, options: DataOptions) -> Opened:
 def _open(text: str, options: DataOptions) -> Opened:
     if text == "storybook":
         families = options.families or None
-        train = Storybook(options.size, options.seed, "train", families, options.languages, options.near, options.wrong)
+        train = Storybook(options.size, options.seed, "train", families, options.languages, options.near)
         return Opened(train, Storybook(options.size, options.seed, "test", families, options.languages))
     if Path(text).expanduser().is_dir():
         folder = Path(text).expanduser()

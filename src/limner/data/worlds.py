@@ -10,15 +10,7 @@ from limner.storybook.deal import LANGUAGES, Dealt, deal
 from limner.storybook.dice import Dice
 from limner.storybook.draw import draw
 from limner.storybook.judge.nearmiss import near_misses
-from limner.storybook.scene import Scene, held_out
-
-REORDERED = (
-    "colours swapped", "garment colours swapped", "sizes swapped", "order swapped", "things swapped",
-    "head and body swapped", "relation turned",
-)  # fmt: skip
-"""Changes after which a caption has the same words: what is learned is which belongs to which."""
-BOUND = 0.7
-"""Share of wrong captions of this kind."""
+from limner.storybook.scene import held_out
 
 
 @dataclass(frozen=True)
@@ -27,8 +19,6 @@ class Storybook:
 
     ``near`` above 1 deals in blocks of so many neighbours: a scene, then scenes that differ from it in one thing (a
     colour, a garment, the relation …), each drawn and said. A batch of a contrastive loss then holds hard negatives.
-    ``wrong``: each pair has such a neighbour's caption too, said in the same words but for what differs; in most cases
-    only their order does ("a red hat and blue gloves"), where the scene allows it, for that is learned last.
     """
 
     size: int
@@ -37,7 +27,6 @@ class Storybook:
     families: tuple[str, ...] | None = None
     languages: Sequence[str] = ("en", "zh")
     near: int = 1
-    wrong: bool = False
     name: str = "storybook"
     count: None = None
     unusable: tuple[Broken, ...] = ()
@@ -47,8 +36,7 @@ class Storybook:
         """The scene dealt for ``position``, drawn; never broken."""
         dealt = self._dealt(position)
         picture = draw(dealt.scene, size=self.size, seed=dealt.draw_seed)
-        wrong = self._wrong(dealt) if self.wrong else None
-        return Pair(picture, dealt.caption, f"storybook-{self.split}-{self.seed}-{position}", dealt.scene, wrong=wrong)
+        return Pair(picture, dealt.caption, f"storybook-{self.split}-{self.seed}-{position}", dealt.scene)
 
     def bookmarks(self) -> dict[str, list[int]]:
         """None are needed: every position can be entered."""
@@ -73,26 +61,11 @@ class Storybook:
         first, own = dealt(block * self.near), dealt(position)
         if member == 0:
             return first
-        misses = self._misses(first.scene, block)
+        # Neighbours that belong to the same split.
+        misses = [miss for miss in near_misses(first.scene, block) if held_out(miss[1]) == (self.split == "heldout")]
         if not misses:
             return own
         dice = Dice("near", self.seed, block)
         _, scene = dice.sample(misses, len(misses))[(member - 1) % len(misses)]
-        caption = self._said(scene, own)
+        caption = LANGUAGES[own.language](scene, own.draw_seed, "seen" if self.split == "train" else "any")
         return Dealt(scene, caption, own.language, own.draw_seed, position)
-
-    def _misses(self, scene: Scene, seed: int) -> list[tuple[str, Scene]]:
-        """Neighbours that belong to the same split, and what was changed."""
-        return [miss for miss in near_misses(scene, seed) if held_out(miss[1]) == (self.split == "heldout")]
-
-    def _said(self, scene: Scene, like: Dealt) -> str:
-        return LANGUAGES[like.language](scene, like.draw_seed, "seen" if self.split == "train" else "any")
-
-    def _wrong(self, dealt: Dealt) -> str | None:
-        misses = self._misses(dealt.scene, dealt.draw_seed)
-        if not misses:
-            return None
-        dice = Dice("wrong", self.seed, dealt.draw_seed)
-        ordered = [miss for miss in misses if miss[0] in REORDERED]
-        _, scene = dice.sample(ordered if ordered and dice.chance(BOUND) else misses, 1)[0]
-        return self._said(scene, dealt)

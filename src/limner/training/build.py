@@ -72,9 +72,7 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     check_dvae(recipe.model, dvae, str(recipe.data.get("dvae")))
     size = dvae.config.resolution
     choices = from_table(DALLESettings, recipe.objective, "objective")
-    if choices.jitter and not recipe.model.code_levels:
-        raise RecipeError("objective.jitter: expected codes with digits; set model.code_levels to the dVAE's levels")
-    source, fixed = sources(recipe, size, weights_hash(run / "dvae"), wrong=choices.contrast > 0)
+    source, fixed = sources(recipe, size, weights_hash(run / "dvae"))
     tokenizer = run_tokenizer(run, source, recipe.model.text_vocabulary, **_tokenizer(recipe))
     if not isinstance(tokenizer, BytePairs):
         raise ModelError("data.tokenizer: expected one of limner's for dalle, got CLIP's; leave it out to train one")
@@ -86,11 +84,8 @@ def _dalle(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
         settings.seed,
         settings.caption_dropout,
         settings.bpe_dropout,
-        choices.contrast > 0,
         choices.unseen,
-        choices.jitter,
         config.layout.image,
-        config.code_levels,
     )
     model = _first_weights(lambda: DALLE(config), recipe)
     return Built(DALLEObjective(model, dvae, collate, choices, fixed, draw), source, config)
@@ -113,9 +108,8 @@ def _clip(recipe: Recipe, run: Path, draw: Draw | None) -> Built:
     return Built(CLIPObjective(model, collate, choices, fixed), source, config)
 
 
-def sources(recipe: Recipe, size: int, dvae: str = "", wrong: bool = False) -> tuple[Source, Source | None]:
+def sources(recipe: Recipe, size: int, dvae: str = "") -> tuple[Source, Source | None]:
     """The recipe's data for training, and a part to look at; stored tokens must be those of ``dvae``.
-    ``wrong``: pairs have a wrong caption too.
 
     Raises RecipeError, DataError.
     """
@@ -124,7 +118,7 @@ def sources(recipe: Recipe, size: int, dvae: str = "", wrong: bool = False) -> t
         raise RecipeError("data: expected --data (storybook, a folder or shards), or source in the recipe's [data]")
     known = {name: value for name, value in recipe.data.items() if name not in OWN_DATA}
     table = {"captions": recipe.kind != "dvae", **known, "size": size, "seed": recipe.training.seed}
-    table |= {"codes": bool(dvae), "dvae": dvae, "wrong": wrong}
+    table |= {"codes": bool(dvae), "dvae": dvae}
     table["batch"] = recipe.training.batch // recipe.training.accumulate
     opened = open_data(text, from_table(DataOptions, table, "data"))
     return opened.train, opened.test

@@ -202,9 +202,8 @@ def step(recipe: Recipe, batch: int) -> Callable[[nn.Module], Tensor]:
         from limner.models.crossentropy import linear_cross_entropy
         from limner.models.dalle.loss import image_loss
 
-        rows = 2 * batch if recipe.objective.get("contrast") else batch
-        text = torch.zeros(rows, config.text_length, dtype=torch.long)
-        codes = torch.zeros(rows, config.layout.image, dtype=torch.long)
+        text = torch.zeros(batch, config.text_length, dtype=torch.long)
+        codes = torch.zeros(batch, config.layout.image, dtype=torch.long)
 
         def read(model: Any, hidden: Tensor, text: Tensor, image: Tensor) -> Tensor:
             last = config.text_length - 1  # captions that fill their row: the most there can be

@@ -17,7 +17,7 @@ from limner.data.loader import Tensors
 from limner.data.pair import Broken, Pair, Source, mixed
 from limner.errors import DataError, RecipeError
 from limner.models.dalle.config import DALLEConfig
-from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, contrasted, cross_entropies
+from limner.models.dalle.loss import IMAGE_WEIGHT, TEXT_WEIGHT, cross_entropies
 from limner.models.dalle.model import DALLE
 from limner.models.dvae.model import DVAE
 from limner.text.bytepairs import BytePairs
@@ -34,37 +34,27 @@ class DALLESettings:
 
     prompts: captions of the sample grids (none: the first captions of the test part). samples: how many of them.
     validation: pairs of the test part whose nats per token are journalled with the samples.
-    contrast: weight of telling each picture's caption from a wrong one (``models/dalle/loss.py``), which doubles the
-    rows of a batch; 0 is the paper's loss alone. unseen: share of pictures of which a part of the codes, none to all,
-    is not told to the tokens after them. Most codes can be guessed from their neighbours; what cannot be copied
-    has to be read in the caption (word dropout, arXiv 1511.06349).
-    jitter: share of digits of codes (``model.code_levels``) that the tokens after them see a level off. A dVAE's codes
-    tell a little of their neighbours' pixels (``benchmarks/leaks.py``), which a caption says better.
+    unseen: share of pictures of which a part of the codes, none to all, is not told to the tokens after them. Most
+    codes can be guessed from their neighbours; what cannot be copied has to be read in the caption (word dropout, arXiv
+    1511.06349).
     """
 
     prompts: tuple[str, ...] = ()
     samples: int = 8
     validation: int = 64
-    contrast: float = 0.0
     unseen: float = 0.0
-    jitter: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("unseen", "jitter"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise RecipeError(f"objective.{name}: expected 0 to 1, got {getattr(self, name)}")
-        if not self.contrast >= 0:
-            raise RecipeError(f"objective.contrast: expected 0 or more, got {self.contrast}")
+        if not 0.0 <= self.unseen <= 1.0:
+            raise RecipeError(f"objective.unseen: expected 0 to 1, got {self.unseen}")
 
 
 @dataclass(frozen=True)
 class DALLECollate:
     """Pairs to ``text`` int64 (B, L) and ``pixels`` uint8 (B, 3, H, W), or ``codes`` int64 (B, N) where known.
 
-    ``wrong`` adds captions int64 (B, L) that are wrong of the pictures: the pair's own, or that of the next real pair;
-    one without is its caption again. Where ``unseen``, a share of pictures, is not 0, ``told`` bool (B, ``cells``)
-    says which codes the tokens after them see; where ``jitter`` is not, ``shift`` int8 (B, ``cells``, digits) says how
-    many levels of ``levels`` digits are off.
+    Where ``unseen``, a share of pictures, is not 0, ``told`` bool (B, ``cells``) says which codes the tokens after them
+    see.
 
     The crop is Listing 2's. Captions are left out, and merges dropped, by seeds of the sample's position; one too long
     is cut.
@@ -76,23 +66,14 @@ class DALLECollate:
     seed: int
     caption_dropout: float = 0.0
     bpe_dropout: float = 0.0
-    wrong: bool = False
     unseen: float = 0.0
-    jitter: float = 0.0
     cells: int = 0
-    levels: tuple[int, ...] = ()
 
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
         rows = [self.row(p.caption, mixed(self.seed, position, 2)) for p, position in zip(pairs, positions)]
         batch = {"text": torch.from_numpy(np.concatenate(rows))}
-        if self.wrong:
-            others = [_wrong(pairs, i) for i in range(len(pairs))]
-            again = [self.row(other, mixed(self.seed, position, 2)) for other, position in zip(others, positions)]
-            batch["wrong"] = torch.from_numpy(np.concatenate(again))
         if self.unseen:
             batch["told"] = torch.from_numpy(np.stack([self._told(position) for position in positions]))
-        if self.jitter:
-            batch["shift"] = torch.from_numpy(np.stack([self._shift(position) for position in positions]))
         stored = [p.codes is not None for p in pairs]
         if any(stored) and not all(stored):
             raise DataError("data: expected stored tokens or pictures, got a mixture of both; tokenize all or none")
@@ -108,12 +89,6 @@ class DALLECollate:
         share = random.random() if random.random() < self.unseen else 0.0
         return random.random(self.cells) >= share
 
-    def _shift(self, position: int) -> np.ndarray:
-        random = np.random.default_rng(mixed(self.seed, position, 5))
-        size = (self.cells, len(self.levels))
-        off = random.choice(np.array([-1, 1], np.int8), size)
-        return np.where(random.random(size) < self.jitter, off, np.int8(0))
-
     def row(self, caption: str, seed: int) -> np.ndarray:
         """A caption's row of ids (1, L)."""
         if self.caption_dropout and mixed(seed, 0) < self.caption_dropout * 2**63:
@@ -121,27 +96,9 @@ class DALLECollate:
         return self.tokenizer.row([caption], self.length, cut=True, dropout=self.bpe_dropout, seed=mixed(seed, 1))
 
 
-def shifted(codes: torch.Tensor, shift: torch.Tensor, levels: tuple[int, ...]) -> torch.Tensor:
-    """``codes`` (…) with their digits (least first) moved by ``shift`` (…, digits) levels, as far as there are any."""
-    moved, size = torch.zeros_like(codes), 1
-    for digit, level in enumerate(levels):
-        value = (torch.div(codes, size, rounding_mode="floor") % level + shift[..., digit]).clamp(0, level - 1)
-        moved, size = moved + value * size, size * level
-    return moved
-
-
-def _against(losses: Callable[..., Any], codes: torch.Tensor, model: DALLE, hidden: Any, text: Any, _told: Any) -> Any:
+def _against(codes: torch.Tensor, model: DALLE, hidden: torch.Tensor, text: torch.Tensor, _told: Any) -> Any:
     """The losses of ``codes``, whatever of them was told."""
-    return losses(model, hidden, text, codes)
-
-
-def _wrong(pairs: list[Pair], own: int) -> str:
-    """A caption that is wrong of the pair number ``own``; its own where there is none."""
-    pair = pairs[own]
-    if pair.scene is not None:
-        return pair.wrong or pair.caption
-    others = [p.caption for p in pairs[own + 1 :] + pairs[:own] if p.scene is None and p.caption != pair.caption]
-    return others[0] if others else pair.caption
+    return cross_entropies(model, hidden, text, codes)
 
 
 class DALLEObjective:
@@ -185,26 +142,17 @@ class DALLEObjective:
         # Captions differ in length, so that the mean of the parts' means would not be the batch's mean.
         counts = torch.stack([(p["text"][:, 1:] < self.config.text_vocabulary).sum() for p in parts]).float()
         weights = counts / ranks.mean(counts.mean()).clamp(min=1)
-        share = self.settings.contrast
-        sums = counts.new_zeros(3)
+        sums = counts.new_zeros(2)
         for part, weight in zip(parts, weights):
-            rows, codes = part["text"], self.codes(part)
-            told = shifted(codes, part["shift"], self.config.code_levels) if "shift" in part else codes
-            told = torch.where(part["told"], told, -1) if "told" in part else told
-            if share:
-                rows, codes, told = torch.cat((rows, part["wrong"])), torch.cat((codes, codes)), torch.cat((told, told))
+            codes = self.codes(part)
+            told = torch.where(part["told"], codes, -1) if "told" in part else codes
             with autocast():
-                read = partial(_against, contrasted if share else cross_entropies, codes)
-                text, image, *more = model(rows, told, read=read)
-            contrast = more[0] if more else image.new_zeros(())
-            loss = TEXT_WEIGHT * weight * text + IMAGE_WEIGHT * image + share * contrast
+                text, image = model(part["text"], told, read=partial(_against, codes))
+            loss = TEXT_WEIGHT * weight * text + IMAGE_WEIGHT * image
             (loss / len(parts)).backward()
-            sums += torch.stack((weight * text, image, contrast)).detach() / len(parts)
-        text, image, contrast = sums
-        total = TEXT_WEIGHT * text + IMAGE_WEIGHT * image + share * contrast
-        # In nats a picture: 0.69 where captions are not told apart.
-        apart = {"contrast": contrast * self.config.rows * self.config.columns} if share else {}
-        return total, {"text": text, "image": image, **apart}
+            sums += torch.stack((weight * text, image)).detach() / len(parts)
+        text, image = sums
+        return TEXT_WEIGHT * text + IMAGE_WEIGHT * image, {"text": text, "image": image}
 
     @torch.no_grad()
     def sample(self, model: torch.nn.Module, folder: Path, step: int) -> Mapping[str, float]:
@@ -247,9 +195,7 @@ class DALLEObjective:
 
 def _plain(collate: DALLECollate) -> DALLECollate:
     """Without dropout, the picture's middle."""
-    return replace(
-        collate, crop=Crop("centre", collate.crop.size), caption_dropout=0.0, bpe_dropout=0.0, wrong=False, unseen=0.0
-    )
+    return replace(collate, crop=Crop("centre", collate.crop.size), caption_dropout=0.0, bpe_dropout=0.0, unseen=0.0)
 
 
 def check_dvae(config: DALLEConfig, dvae: Any, name: str) -> None:

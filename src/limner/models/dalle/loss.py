@@ -56,20 +56,3 @@ def image_nats(model: DALLE, hidden: Tensor, targets: Tensor) -> Tensor:
         logits = model.image_logits(hidden).flatten(0, 1).float()
         return F.cross_entropy(logits, targets.flatten(), reduction="none").view(targets.shape)
     return linear_cross_entropy(hidden.flatten(0, 1), model.image_head(), targets.flatten()).view(targets.shape)
-
-
-def contrasted(model: DALLE, hidden: Tensor, text: Tensor, image: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Of 2 B rows, captions and then wrong captions of the same B pictures: the captions' losses, and the contrast.
-
-    The contrast is -log σ(log p(picture | caption) - log p(picture | wrong caption)), the mean over pictures, divided
-    by a picture's tokens so that a token weighs as much as in the image loss. What both captions leave open (edges,
-    shading) cancels, so that the gradient is of what the caption says. After condition contrastive alignment (arXiv
-    2410.09347), with the picture's likelihood under the wrong caption in place of a frozen model's. A caption that is
-    its own wrong caption has no gradient.
-    """
-    assert image is not None
-    last, half = model.config.text_length - 1, len(text) // 2
-    nats = image_nats(model, hidden[:, last:], image)
-    told = (nats[half:] - nats[:half]).sum(1)
-    words = text_loss(model, hidden[:half, :last], text[:half, 1:])
-    return words, nats[:half].mean(), F.softplus(-told).mean() / image.shape[1]

@@ -2,11 +2,10 @@
 
 A character is drawn twice, one garment in another colour, and both pictures become codes. Of the cells whose own pixels
 are the same in both, this counts those whose code differs: the encoder looked at their neighbours. A transformer that
-is shown true codes reads a colour there before the garment begins, and need not read it in the caption. Prints the
-share, the number of such codes before the first cell that changed (in raster order), what a code of these pictures
-costs in nats where all that is known is how often each occurs, how often it is its left neighbour's, and last one line
-of JSON. Where most of a picture is bare ground, dear codes and few like their neighbours mean that the encoder writes
-there too, and that a transformer has to learn by heart what no caption says.
+is shown true codes may read a colour there before the garment begins, and not in the caption. Prints the share,
+the number of such codes before the first cell that changed (in raster order), what a code of these pictures costs in
+nats where all that is known is how often each occurs, how often it is its left neighbour's, and last one line of JSON.
+Most of these pictures is bare ground: dear codes, few of them like their neighbours, are what the encoder writes there.
 """
 
 from __future__ import annotations

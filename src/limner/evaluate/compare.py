@@ -11,7 +11,8 @@ from limner.errors import FileError, InputError
 from limner.files import explain
 
 FORMAT = "limner composition report"
-VERSION = 1
+VERSION = 2
+"""1 was of the first chapter's world and judge, whose tasks were fewer and easier."""
 
 
 def read_report(path: Path | str) -> dict[str, Any]:

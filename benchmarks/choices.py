@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, dict[str, str]]] = {
         "24 x 24 codes": {"model.patch": "4"},
         "15,360 codes": {"model.levels": "[8, 8, 8, 6, 5]", "model.vocabulary": "15360"},
         "Gumbel-softmax": GUMBEL,
+        "an encoder of convolutions": {"model.encoder": "convolutions"},
         "features not standardised": {"model.standardise": "false", "objective.fixed_statistics": "0"},
         "AdamW": {"optimizer": "adamw", "muon_learning_rate": "1.0"},
     },

@@ -14,11 +14,11 @@ import argparse
 import json
 import re
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 
-from trained import against, last, trained
-
+from limner.training.journal import read_journal
 from limner.training.recipe import load_recipe
 
 BASE = Path(__file__).with_name("ablation.toml")
@@ -62,8 +62,12 @@ def parameters(changes: dict[str, str]) -> int:
 
 def nats(run: Path, changes: dict[str, str], seed: int, codes: Path, dvae: str) -> float:
     """Validation nats per image token at the end of a run, trained now where it is not."""
-    options = ("--data", str(codes), "--dvae", dvae, "--seed", str(seed))
-    return last(trained("dalle", run, str(BASE), changes, *options), "sample_image")
+    if not (run / "model").is_dir():
+        settings = [word for item in changes.items() for word in ("--set", "=".join(item))]
+        command = [sys.executable, "-m", "limner", "train", "dalle", "--recipe", str(BASE), "--data", str(codes)]
+        command += ["--dvae", dvae, "--out", str(run), "--seed", str(seed), "--resume", "--quiet", *settings]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return next(float(r["sample_image"]) for r in reversed(read_journal(run / "journal.jsonl")) if "sample_image" in r)
 
 
 def main() -> None:
@@ -99,7 +103,10 @@ def main() -> None:
         rows[name] = {"parameters": sizes[name], "nats": mean, "spread": spread, "seeds": values}
         gain = ""
         if "paper" in found:
-            rows[name]["gains"], gain = against(values, found["paper"])
+            # A seed deals the same pictures in the same order to all, so that its runs are pairs.
+            gains = [value - paper for value, paper in zip(values, found["paper"], strict=True)]
+            rows[name]["gains"] = gains
+            gain = f"{statistics.mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f})"
         print(f"{name:<{width}} {sizes[name]:>10,} {mean:6.3f}  {spread:6.3f}  {gain}")
     for name, value in rates.items():
         print(f"{name:<{width}} {'one seed':>10} {value:6.3f}")

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# All three stages on real pictures, emoji and clip art, small enough for one core. Every training command goes on with
-# --resume.
+# All three stages on real pictures, emoji and clip art, small enough for an hour and a half on one core; the curves and
+# samples of docs/learning.md. Every training command goes on with --resume.
 #   bash examples/emoji.sh DATA [FOLDER]        DATA holds emoji/*.tar.gz and clipart/*.tar.gz; default FOLDER: runs
 set -euo pipefail
 data="$1/emoji/*.tar.gz*3,$1/clipart/*.tar.gz*1"
 runs="${2:-runs}"
 
-# Pictures as 16 x 16 codes.
+# Pictures as 8 x 8 codes.
 limner train dvae --recipe dvae_storybook --data "$data" --out "$runs/emoji_dvae" --resume --threads 1 \
-    --set steps=1000 --set decay_steps=500 --set sample_every=500 --set objective.fixed_statistics=600
+    --set steps=500 --set decay_steps=250 --set sample_every=250
 
 # Those codes once and for all, two crops of each picture.
 for name in emoji clipart; do

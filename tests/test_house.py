@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "limner"
 
 FLOORS = {
-    0: {"errors", "shapes", "config", "device", "files", "libraries", "muon", "progress", "ranks"},
+    0: {"errors", "shapes", "config", "device", "files", "libraries", "progress", "ranks"},
     1: {"storybook", "text", "pictures"},
     2: {"data", "models"},
     3: {"engines", "training", "sampling", "looking", "formats"},

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from limner.cli.main import main
-from limner.evaluate.tasks import TASKS, Prompt, read_prompts, write_prompts
+from limner.evaluate.tasks import Prompt, read_prompts, write_prompts
 from limner.storybook.judge.judge import WEIGHTS
-from limner.storybook.scene import FAMILIES, Scene, Thing
+from limner.storybook.scene import Scene, Thing
 
 shipped = pytest.mark.skipif(not WEIGHTS.is_file(), reason="the judge's weights are not in this checkout")
 Captured = pytest.CaptureFixture[str]
@@ -32,8 +32,7 @@ def test_composition_writes_reports_that_compare_reads(capsys: Captured, tiny_pa
     ]
     write_prompts(prompts, tmp_path / "prompts.jsonl")
     many = ("--model", tiny_painter, "--prompts", tmp_path / "prompts.jsonl", "--candidates", 2, "--threads", 1)
-    table, warned = run(capsys, "composition", *many, "--out", tmp_path / "a", "--top-k", 4)
-    assert warned.count("\n") == 1 and "has not learned the storybook" in warned
+    table, _ = run(capsys, "composition", *many, "--out", tmp_path / "a", "--top-k", 4)
     assert "overall" in table and "control drawn scenes" in table and "control dVAE ceiling" in table
     printed, _ = run(capsys, "composition", *many, "--out", tmp_path / "b", "--json")
     report = json.loads(printed)
@@ -55,7 +54,7 @@ def test_calibration_is_printed_and_written(capsys: Captured, tiny_painter: Path
     lines, _ = run(capsys, *words)
     assert "right captions" in lines and "wrong captions (near misses)" in lines and "control: noise" in lines
     answer = json.loads((tmp_path / "calibration.json").read_text(encoding="utf-8"))
-    assert answer["model"] is None and answer["right_accepted"]["count"] == 2 * len(FAMILIES)
+    assert answer["model"] is None and answer["right_accepted"]["count"] == 10
 
 
 def test_captions_of_an_untrained_clip_are_guesses(capsys: Captured, tiny_painter: Path) -> None:
@@ -71,7 +70,7 @@ def test_prompts_are_written_for_others(capsys: Captured, tmp_path: Path) -> Non
     printed, _ = run(
         capsys, "composition", "--write-prompts", file, "--prompts-per-task", 2, "--parts", "seen", "--json"
     )
-    assert json.loads(printed)["prompts"] == len(read_prompts(file)[0]) == 2 * len(TASKS)
+    assert json.loads(printed)["prompts"] == len(read_prompts(file)) == 22
 
 
 @pytest.mark.parametrize(
@@ -81,8 +80,6 @@ def test_prompts_are_written_for_others(capsys: Captured, tmp_path: Path) -> Non
         (("composition", "--count", "3", "--candidates", "2"), "count: expected 1 to 2"),
         (("composition", "--tasks", "colors"), "task: expected one of single"),
         (("composition", "--parts", "all"), "parts: expected some of seen"),
-        (("composition", "--sweep-guidance", "1,two"), "sweep-guidance: expected numbers with commas between"),
-        (("composition", "--wordings", "-1"), "wordings: expected 0 or more, got -1"),
         (("composition", "--model", "no-such-model"), "no-such-model"),
         (("composition", "--engine", "tpu"), "engine: expected auto, torch, openvino or onnxruntime, got 'tpu'"),
         (("composition", "--prompts", "no-such-file.jsonl"), "no such file"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -324,20 +323,3 @@ def test_prompt_files_that_are_wrong(limner: Answer, name: str, content: str, li
 def test_an_out_that_is_a_file(limner: Answer, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("here")
     assert "out" in limner("generate", "a cat", "--out", tmp_path / "out", code=1)
-
-
-def test_words_that_the_storybooks_painter_never_met_are_named_in_one_line(
-    capsys: pytest.CaptureFixture[str], tiny_painter: Path, tmp_path: Path
-) -> None:
-    painter = tmp_path / "painter"
-    shutil.copytree(tiny_painter, painter)
-    file = painter / "dalle" / "config.json"
-    about = json.loads(file.read_text(encoding="utf-8"))
-    file.write_text(json.dumps(about | {"facts": about["facts"] | {"data": "storybook*8,other"}}), encoding="utf-8")
-    words = ["generate", "a mauve zebra on a red cube", "two zebras", "--count", "1", "--candidates", "1"]
-    for model, warned in ((painter, True), (tiny_painter, False)):
-        capsys.readouterr()
-        assert main([*words, "--model", str(model), "--out", str(tmp_path / "out"), "--json"]) == 0
-        out, err = capsys.readouterr()
-        assert len(json.loads(out)["pictures"]) == 2
-        assert (err.count("\n"), "hardly ever met: mauve, zebra, zebras" in err) == (int(warned), warned)

@@ -6,7 +6,7 @@ import numpy as np
 
 from limner.data.worlds import Storybook
 from limner.storybook.judge.nearmiss import compatible
-from limner.storybook.splits import held_out
+from limner.storybook.scene import held_out
 
 
 def test_a_position_is_one_pair_for_ever() -> None:

@@ -14,8 +14,7 @@ from limner.evaluate.captions import evaluate_captions
 from limner.storybook import chinese, english
 from limner.storybook.deal import deal
 from limner.storybook.draw import draw
-from limner.storybook.scene import Scene
-from limner.storybook.splits import combination
+from limner.storybook.scene import Scene, combination
 
 
 def _vector(word: str) -> np.ndarray:

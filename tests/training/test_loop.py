@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from limner.errors import DataError, TrainingError
+from limner.errors import DataError, RecipeError, TrainingError
 from limner.files import sha256
 from limner.training import checkpoint
 from limner.training import loop as loops
@@ -67,13 +67,17 @@ def test_a_run_leaves_all_its_files(tmp_path: Path) -> None:
     assert not [f for f in (tmp_path / "run").rglob("*") if f.name.endswith((".part", ".old"))]
 
 
-def test_a_decoder_that_learns_alone_leaves_the_codes(tmp_path: Path) -> None:
-    changes = {"model.standardise": "true", "steps": "2", "sample_every": "0"}
-    first = train(debug(**changes), tmp_path / "first", device="cpu", quiet=True)
-    alone = {"data.init": str(first), "training.freeze": '["encoder."]'}
-    then = train(debug(**changes, **alone), tmp_path / "then", device="cpu", quiet=True)
-    before, after = (load_file(folder / "model.safetensors") for folder in (first, then))
-    assert {name.split(".")[0] for name in before if not before[name].equal(after[name])} == {"decoder"}
+def test_statistics_stay_from_the_update_on_that_fixes_them(tmp_path: Path) -> None:
+    changes = {"model.standardise": "true", "sample_every": "0", "checkpoint_every": "2", "keep": "9"}
+    train(debug(**changes, **{"objective.fixed_statistics": "4"}), tmp_path / "run", device="cpu", quiet=True)
+    saved = [tmp_path / f"run/checkpoints/{step}/weights.safetensors" for step in (2, 4, 6, 12)]
+    second, fourth, sixth, last = (load_file(f)["bottleneck.norm.running_mean"] for f in saved)
+    assert not second.equal(fourth)
+    assert fourth.equal(sixth)
+    assert sixth.equal(last)
+    with pytest.raises(RecipeError, match="fixed_statistics"):
+        train(debug(**{"objective.fixed_statistics": "-1"}), tmp_path / "other", device="cpu", quiet=True)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("kind", ["dvae", "dalle", "clip"])

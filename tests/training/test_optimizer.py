@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from limner.errors import RecipeError, TrainingError
-from limner.muon import Float32Muon
+from limner.training.muon import Float32Muon
 from limner.training.optimizer import Average, Optimizer, freeze, hidden_matrices, rate_share
 from limner.training.recipe import TrainingSettings
 

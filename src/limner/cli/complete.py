@@ -23,7 +23,6 @@ from limner.cli.drawing import (
     parse_rank,
     sampling,
     save_and_answer,
-    warn_of_unknown_words,
 )
 
 
@@ -61,7 +60,6 @@ def complete(
 
     picture = load_picture(image)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    warn_of_unknown_words(painter, [caption])
     picture = painter.fit(picture) if fit else picture
     options = sampling(temperature, top_k, top_p, guidance) | {
         "rows": rows, "count": count, "candidates": candidates, "seed": seed, "rank": parse_rank(rank), "cut": cut

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -13,7 +12,7 @@ from limner.cli.common import DEFAULT_MODEL, emit
 from limner.errors import InputError
 
 if TYPE_CHECKING:
-    from limner.painter import Drawn, Painter
+    from limner.painter import Drawn
 
 # typer on Python 3.11 reads Optional, not X | None, inside Annotated.
 Temperature = Annotated[Optional[float], typer.Option(help="0 is the likeliest token, 1 the model's own chances.")]  # noqa: UP045
@@ -55,14 +54,6 @@ def parse_rank(text: str | None) -> str | dict[str, float] | None:
         except ValueError:
             raise InputError(f"rank: expected NAME=NUMBER, got {part.strip()!r}") from None
     return weights
-
-
-def warn_of_unknown_words(painter: Painter, captions: Iterable[str]) -> None:
-    """One line on stderr where captions have words that the painter has never met; it draws all the same."""
-    words = dict.fromkeys(word for caption in captions for word in painter.studio.unknown_words(caption))
-    if words:
-        shown = ", ".join(list(words)[:12]) + (", …" if len(words) > 12 else "")
-        print(f"limner: warning: {painter.name} has hardly ever met: {shown}", file=sys.stderr)
 
 
 def sampling(

@@ -25,7 +25,6 @@ from limner.cli.drawing import (
     parse_rank,
     sampling,
     save_and_answer,
-    warn_of_unknown_words,
 )
 from limner.errors import InputError
 
@@ -73,7 +72,6 @@ def edit(
     picture = load_picture(image)
     shape = None if mask is None else load_picture(mask, exif=False)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    warn_of_unknown_words(painter, [caption])
     picture = painter.fit(picture) if fit else picture
     options = sampling(temperature, top_k, top_p, guidance) | {
         "region": corners, "mask": shape, "count": count, "candidates": candidates, "seed": seed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -47,17 +46,6 @@ def composition(
         Optional[Path],  # noqa: UP045
         typer.Option("--write-prompts", help="Only write the prompts, as GenEval's JSON lines, to this file."),
     ] = None,
-    editing: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="So many pictures are edited too, one of two things redrawn; 20 if all tasks are drawn."),
-    ] = None,
-    wordings: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="So many scenes are said in many ways in both languages; 15 if all tasks are drawn."),
-    ] = None,
-    sweep_guidance: Annotated[str, typer.Option(help="Values of guidance to compare, with commas between.")] = "",
-    sweep_temperature: Annotated[str, typer.Option(help="Values of temperature to compare.")] = "",
-    sweep_prompts: Annotated[int, typer.Option(help="Prompts of each task to compare them on.")] = 4,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Judge the judge, with --model's dVAE where given.")
     ] = False,
@@ -76,23 +64,7 @@ def composition(
     from limner.evaluate.tasks import write_prompts as write
 
     chosen = choose_tasks(_words(tasks))
-    whole = not tasks and prompts is None
-    swept = {
-        "guidance": _numbers("guidance", sweep_guidance),
-        "temperature": _numbers("temperature", sweep_temperature),
-    }
-    settings = Settings(
-        prompts_per_task,
-        count,
-        candidates,
-        seed,
-        _words(parts),
-        _words(languages),
-        editing=(20 if whole else 0) if editing is None else editing,
-        wordings=(15 if whole else 0) if wordings is None else wordings,
-        sweeps={name: values for name, values in swept.items() if values},
-        sweep_prompts=sweep_prompts,
-    )
+    settings = Settings(prompts_per_task, count, candidates, seed, _words(parts), _words(languages))
     given = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     sampling = {name: value for name, value in given.items() if value is not None}
     if write_prompts is not None:
@@ -114,17 +86,11 @@ def composition(
     from limner.painter import load_painter
     from limner.storybook.judge import Judge
 
-    read = None
-    if prompts is not None:
-        read, foreign_ones = read_prompts(prompts)
-        if foreign_ones:
-            more = f"{len(foreign_ones)} of {len(read) + len(foreign_ones)} prompts are left out"
-            print(f"limner: warning: {prompts}: {more}, the first at {foreign_ones[0]}", file=sys.stderr)
+    read = None if prompts is None else read_prompts(prompts)
     judge = Judge.load()
     name = model or DEFAULT_MODEL
     say(f"loading {name} …")
     painter: Any = load_painter(name, device=device, engine=engine, precision=precision)
-    note = foreign(painter)
     report, outcomes = evaluate_composition(
         painter,
         judge,
@@ -135,8 +101,6 @@ def composition(
         sampling=sampling,
         step={"engine": painter.studio.engine, "precision": painter.studio.precision},
         reconstruct=_reconstruct(name),
-        untrained=_untrained(name, seed),
-        note=note,
         quiet=quiet,
     )
     if out is not None:
@@ -201,19 +165,17 @@ def compare(
 
 def _calibrate(model: str | None, scenes: int, seed: int, out: Path | None, json: bool, quiet: bool) -> None:
     from limner.errors import InputError
-    from limner.evaluate.calibrate import calibrate, drawn_side
+    from limner.evaluate.calibrate import calibrate
     from limner.storybook.judge import Judge
 
     if scenes < 2:
         raise InputError(f"scenes: expected 2 or more of each family, got {scenes}")
-    judge, way, untrained, size = Judge.load(), None, None, 128
+    judge, way, untrained = Judge.load(), _reconstruct(model) if model else None, None
     if model:
-        from limner.evaluate.ceiling import load_dvae
+        from limner.evaluate.ceiling import load_dvae, of_random_codes
 
-        way, untrained, size = _reconstruct(model), _untrained(model, seed), load_dvae(model).config.resolution
-    answer = calibrate(
-        judge, scenes=scenes, seed=seed, reconstruct=way, untrained=untrained, size=drawn_side(size), quiet=quiet
-    )
+        untrained = of_random_codes(load_dvae(model), 1000, seed)
+    answer = calibrate(judge, scenes=scenes, seed=seed, reconstruct=way, untrained=untrained, quiet=quiet)
     answer = {"model": model, **answer}
     if out is not None:
         import json as text
@@ -233,23 +195,6 @@ def _reconstruct(model: str) -> Any:
     return partial(reconstruct, load_dvae(model))
 
 
-def _untrained(model: str, seed: int) -> Any:
-    """A thousand pictures of random codes by the model's dVAE, (1000, H, W, 3)."""
-    from limner.evaluate.ceiling import load_dvae, of_random_codes
-
-    return of_random_codes(load_dvae(model), 1000, seed)
-
-
-def foreign(painter: Any) -> str:
-    """What is to be said, and is said on stderr, of a painter that has not learned the judge's world; else nothing."""
-    if painter.studio.knows_the_storybook:
-        return ""
-    data = painter.studio.data or "unknown"
-    note = f"{painter.name} has not learned the storybook, which alone the judge knows (its data: {data})"
-    print(f"limner: warning: {note}", file=sys.stderr)
-    return note
-
-
 def _composition_lines(report: dict[str, Any]) -> list[str]:
     most = str(report["settings"]["candidates"])
     rows: list[tuple[object, ...]] = [
@@ -267,24 +212,6 @@ def _composition_lines(report: dict[str, Any]) -> list[str]:
         (f"language {n}", _share(t["overall"]), _range(*t["overall_interval"])) for n, t in report["languages"].items()
     ]
     checks = [(f"control {n}", _share(t["accuracy"]), _range(*t["interval"])) for n, t in report["controls"].items()]
-    if "editing" in report:
-        edited = report["editing"]
-        checks.append(("region editing", _share(edited["accuracy"]), _range(*edited["interval"])))
-    if "wording" in report:
-        said_in = report["wording"]
-        checks += [
-            (f"wording {name}", _share(t["accuracy"]), _range(*t["interval"])) for name, t in said_in["groups"].items()
-        ]
-        checks += [
-            (f"wording {name}", _share(t["difference"]), _range(*t["interval"]))
-            for name, t in said_in["differences"].items()
-        ]
-        checks += [(f"spread over wordings, {name}", _share(value), "") for name, value in said_in["spread"].items()]
-    for name, steps in report.get("sweeps", {}).items():
-        for t in steps:
-            low, high = t["single_draw_interval"]
-            checks.append((f"{name} {t['value']:g}, single draw", _share(t["single_draw"]), _range(low, high)))
-            checks.append((f"{name} {t['value']:g}, best", _share(t["best"]), _range(*t["best_interval"])))
     return lines + table([*parts, *said, *checks])
 
 
@@ -298,15 +225,6 @@ def _calibration_lines(answer: dict[str, Any]) -> list[str]:
     rows += [(f"fault: {name}", *_cells(*_shares(t))) for name, t in answer["faults"].items()]
     rows += [(f"control: {name}", *_cells(*_shares(t))) for name, t in answer["controls"].items()]
     return [*table(rows), f"{answer['pictures_per_second']:.0f} pictures judged in a second"]
-
-
-def _numbers(name: str, text: str) -> tuple[float, ...]:
-    from limner.errors import InputError
-
-    try:
-        return tuple(float(word) for word in _words(text))
-    except ValueError:
-        raise InputError(f"sweep-{name}: expected numbers with commas between, got {text!r}") from None
 
 
 def _words(text: str) -> tuple[str, ...]:

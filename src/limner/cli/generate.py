@@ -28,7 +28,6 @@ from limner.cli.drawing import (
     row_of,
     sampling,
     save_all,
-    warn_of_unknown_words,
 )
 from limner.errors import InputError
 
@@ -102,7 +101,6 @@ def generate(
     painter = load_painter(
         model or DEFAULT_MODEL, device=device, engine=engine, precision=precision, threads=threads
     )  # fmt: skip
-    warn_of_unknown_words(painter, [str(options["caption"]) for options in asked])
     answer_of_all(painter, asked, out, numbered=prompts is not None, as_json=json, quiet=quiet)
 
 

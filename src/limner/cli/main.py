@@ -41,8 +41,6 @@ COMMANDS: dict[str, Entry | dict[str, Entry]] = {
         "captions": Entry("evaluate:captions", "A CLIP before the storybook's captions and near misses."),
         "zeroshot": Entry("zeroshot:zeroshot", "A CLIP before pictures whose classes are named."),
         "compare": Entry("evaluate:compare", "Two composition reports side by side."),
-        "names": Entry("evaluate_names:names", "Real pictures with names before a CLIP, and drawn by name."),
-        "article": Entry("evaluate_article:article", "The launch article's ten prompts, drawn and judged."),
     },
     "import": Entry("import_:import_", "Make a model folder of somebody else's checkpoint."),
     "export": Entry("export:export", "Make a model folder of a training run."),

@@ -22,7 +22,6 @@ from limner.cli.drawing import (
     answer,
     sampling,
     save_all,
-    warn_of_unknown_words,
 )
 
 
@@ -56,7 +55,6 @@ def variations(
 
     picture = load_picture(image)
     painter = load_painter(model, device=device, engine=engine, precision=precision, threads=threads)
-    warn_of_unknown_words(painter, [caption])
     rows: list[dict[str, Any]] = []
     try:
         painter.variations(

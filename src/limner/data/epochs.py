@@ -68,8 +68,7 @@ def content(where: Where) -> bytes:
 class Reader:
     """How an item becomes a pair.
 
-    caption_keys: lists or texts of the facts (``captions``, ``captions_zh``) from which the caption is drawn instead;
-    ``captions.1`` is one entry of a list.
+    caption_keys: lists or texts of the facts (``captions``, ``captions_zh``) from which the caption is drawn instead.
     captions: whether a sample without a caption is unusable; a dVAE reads none.
     """
 
@@ -112,10 +111,8 @@ class Reader:
             raise Unusable("JSON unreadable") from None
         options: list[str] = []
         for key in self.caption_keys:
-            name, _, entry = key.partition(".")
-            found = facts.get(name, []) if isinstance(facts, dict) else []
-            texts = [found] if isinstance(found, str) else [text for text in found if isinstance(text, str)]
-            options += texts[int(entry) : int(entry) + 1] if entry.isdigit() else texts
+            found = facts.get(key, []) if isinstance(facts, dict) else []
+            options += [found] if isinstance(found, str) else [text for text in found if isinstance(text, str)]
         return [text.strip() for text in options if text.strip()]
 
 

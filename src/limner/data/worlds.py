@@ -10,7 +10,7 @@ from limner.storybook.deal import LANGUAGES, Dealt, deal
 from limner.storybook.dice import Dice
 from limner.storybook.draw import draw
 from limner.storybook.judge.nearmiss import near_misses
-from limner.storybook.splits import held_out
+from limner.storybook.scene import held_out
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from limner.evaluate.statistics import interval, mean
 from limner.progress import progress
 from limner.storybook.deal import Dealt, deal
 from limner.storybook.draw import draw
-from limner.storybook.judge import Judge
+from limner.storybook.judge import Answers, Judge
 from limner.storybook.judge.nearmiss import compatible, near_misses
 from limner.storybook.judge.verdict import decide
 from limner.storybook.scene import FAMILIES, Scene
@@ -34,10 +34,9 @@ def calibrate(
     seed: int = 0,
     reconstruct: Change | None = None,
     untrained: np.ndarray | None = None,
-    size: int = 128,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """All figures about the judge, ``scenes`` drawn for each family at ``size`` pixels (a multiple of 16).
+    """All figures about the judge, ``scenes`` drawn for each family.
 
     ``reconstruct``: a tokenizer's way there and back; ``untrained``: pictures by a painter that has learned nothing, of
     which the judge may pick the one that it likes best for each scene.
@@ -55,7 +54,7 @@ def calibrate(
         for family in FAMILIES:
             for start in range(0, scenes, PART):
                 part = dealt[family][start : start + PART]
-                pictures = np.stack([draw(d.scene, size=size, seed=d.draw_seed) for d in part])
+                pictures = np.stack([draw(d.scene, seed=d.draw_seed) for d in part])
                 began = time.perf_counter()
                 answers = judge.answers(pictures)
                 seconds += time.perf_counter() - began
@@ -89,17 +88,12 @@ def calibrate(
             }
             for name, groups in changed.items()
         },
-        "faults": _faults(judge, everything, seed, size),
-        "controls": _controls(judge, everything, seed, untrained, size),
+        "faults": _faults(judge, everything, seed),
+        "controls": _controls(judge, everything, seed, untrained),
         "pictures_per_second": len(everything) / seconds,
         "refused": examples,
         "judge": judge.facts,
     }
-
-
-def drawn_side(resolution: int) -> int:
-    """The side, in pixels, of drawn pictures that stand beside a model's: as large, so that patches of 16 fit."""
-    return max(128, resolution // 16 * 16)
 
 
 def deal_scenes(family: str, count: int, seed: int) -> list[Dealt]:
@@ -150,37 +144,26 @@ def blanks(pictures: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     }
 
 
-def _controls(
-    judge: Judge, dealt: Sequence[Dealt], seed: int, untrained: np.ndarray | None, size: int
-) -> dict[str, Any]:
+def _controls(judge: Judge, dealt: Sequence[Dealt], seed: int, untrained: np.ndarray | None) -> dict[str, Any]:
     chosen = dealt[:: max(1, len(dealt) // 240)]
     scenes = [d.scene for d in chosen]
-    pictures = np.stack([draw(d.scene, size=size, seed=d.draw_seed) for d in chosen])
+    pictures = np.stack([draw(d.scene, seed=d.draw_seed) for d in chosen])
     tables = {}
     for name, empty in blanks(pictures, seed).items():
         tables[name] = _share([[float(v.right)] for v in judge.verdicts(empty, scenes)])
-    tables["another scene"] = _share(of_other_scenes(judge, pictures, scenes))
+    answers = judge.answers(pictures)
+    others = [another(scenes, i) for i in range(len(scenes))]
+    rows = [[float(decide(scenes[i], answers[j]).right)] for i, j in enumerate(others) if j is not None]
+    tables["another scene"] = _share(rows)
     if untrained is not None:
-        tables[f"best of {len(untrained)} untrained"] = _share(best_for_each(judge, untrained, scenes))
+        found = judge.answers(untrained)
+        tables[f"best of {len(found)} untrained"] = _share([[float(_any_right(scene, found))] for scene in scenes])
     return tables
 
 
-def of_other_scenes(judge: Judge, pictures: np.ndarray, scenes: Sequence[Scene]) -> list[list[float]]:
-    """Each scene before the picture of another, which cannot show it: 1 where the judge accepts it."""
-    answers = judge.answers(pictures)
-    others = [another(scenes, i) for i in range(len(scenes))]
-    return [[float(decide(scenes[i], answers[j]).right)] for i, j in enumerate(others) if j is not None]
-
-
-def best_for_each(judge: Judge, pictures: np.ndarray, scenes: Sequence[Scene]) -> list[list[float]]:
-    """For each scene 1 where the judge accepts any of ``pictures``, as if they had been chosen for it."""
-    found = judge.answers(pictures)
-    return [[float(any(decide(scene, answers).right for answers in found))] for scene in scenes]
-
-
-def _faults(judge: Judge, dealt: Sequence[Dealt], seed: int, size: int) -> dict[str, Any]:
+def _faults(judge: Judge, dealt: Sequence[Dealt], seed: int) -> dict[str, Any]:
     rows: dict[str, list[list[float]]] = defaultdict(list)
-    found = list(faults(dealt[:: max(1, len(dealt) // 500)], seed, size))
+    found = list(faults(dealt[:: max(1, len(dealt) // 500)], seed))
     for start in range(0, len(found), PART):
         part = found[start : start + PART]
         answers = judge.answers(np.stack([picture for _, picture, _ in part]))
@@ -196,6 +179,10 @@ def another(scenes: Sequence[Scene], at: int) -> int | None:
         if not compatible(scenes[at], scenes[other]):
             return other
     return None
+
+
+def _any_right(scene: Scene, found: Sequence[Answers]) -> bool:
+    return any(decide(scene, answers).right for answers in found)
 
 
 def _share(rows: Sequence[Sequence[float]]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from limner.errors import FileError, InputError
 from limner.files import explain
 
 FORMAT = "limner composition report"
-VERSION = 2
-"""1 was of the first chapter's world and judge, whose tasks were fewer and easier."""
+VERSION = 1
 
 
 def read_report(path: Path | str) -> dict[str, Any]:

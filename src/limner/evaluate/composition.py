@@ -32,11 +32,7 @@ class Drawn(Protocol):
 class Draws(Protocol):
     """What an evaluation needs of a painter."""
 
-    resolution: int
-
-    def generate(
-        self, caption: str, *, count: int, candidates: int, seed: int, cut: bool = False, **sampling: Any
-    ) -> Sequence[Drawn]:
+    def generate(self, caption: str, *, count: int, candidates: int, seed: int, **sampling: Any) -> Sequence[Drawn]:
         """``count`` pictures of ``candidates`` drawn, the best first."""
 
 
@@ -86,8 +82,7 @@ def draw_and_judge(
         for number, prompt in enumerate(prompts):
             began = time.perf_counter()
             many = {"count": candidates, "candidates": candidates, "seed": seed + number}
-            # A caption that is too long for the painter is cut: what it then lacks, the judge will miss.
-            drawn = painter.generate(prompt.caption, cut=True, **many, **(sampling or {}))  # type: ignore[arg-type]
+            drawn = painter.generate(prompt.caption, **many, **(sampling or {}))
             pixels = to_pixels([picture.image for picture in drawn])
             drawn_at = time.perf_counter()
             verdicts = judge.verdicts(pixels, [prompt.scene] * len(pixels))

@@ -21,20 +21,16 @@ Fault = tuple[str, np.ndarray, tuple[Scene, ...]]
 """A fault's name, the picture, and the captions that it must not be accepted for."""
 
 
-def faults(dealt: Sequence[Dealt], seed: int = 0, size: int = 128) -> Iterator[Fault]:
-    """Every fault that each scene allows, drawn at ``size`` pixels."""
+def faults(dealt: Sequence[Dealt], seed: int = 0) -> Iterator[Fault]:
+    """Every fault that each scene allows."""
     chance = np.random.default_rng(seed)
-    for number, d in enumerate(dealt):
-        picture = draw(d.scene, size=size, seed=d.draw_seed)
+    for d in dealt:
+        picture = draw(d.scene, seed=d.draw_seed)
         for name, missed in near_misses(d.scene, d.draw_seed):
             if name in SPLIT:
-                other = draw(missed, size=size, seed=d.draw_seed)
+                other = draw(missed, seed=d.draw_seed)
                 yield SPLIT[name], _halves(d, picture, other), (d.scene, missed)
-        pasted = _pasted(d, picture, dealt[(number + 1) % len(dealt)])
-        if pasted is not None:
-            yield "a wrong thing pasted over", pasted, (d.scene,)
-        if d.scene.view != "close-up":  # of which a half may be enough
-            yield "a half missing", _half_missing(d, picture), (d.scene,)
+        yield "a half missing", _half_missing(d, picture), (d.scene,)
         spotted = _spotted(d, picture, chance)
         if spotted is not None:
             yield "a spot of 14 pixels", spotted, (d.scene,)
@@ -50,7 +46,7 @@ def _pixels(d: Dealt, picture: np.ndarray) -> list[tuple[int, int, int, int]]:
             round((box.x + box.side / 2) * side) + 1,
             round((box.y + box.side / 2) * side) + 1,
         )
-        for box in (figure.box for figure in layout(d.scene, d.draw_seed).figures)
+        for box in layout(d.scene, d.draw_seed).boxes
     ]
 
 
@@ -60,21 +56,6 @@ def _halves(d: Dealt, picture: np.ndarray, other: np.ndarray) -> np.ndarray:
         middle = (left + right) // 2
         mixed[top:bottom, middle:right] = other[top:bottom, middle:right]
     return mixed
-
-
-def _pasted(d: Dealt, picture: np.ndarray, other: Dealt) -> np.ndarray | None:
-    """The first thing covered with a square cut from another scene's picture; None where the two may be alike."""
-    cut = _pixels(other, picture)[0]
-    kinds = {thing.kind for thing in (*d.scene.things, *other.scene.things)}
-    if len(kinds) < len(d.scene.things) + len(other.scene.things) or "glasses" in kinds:
-        return None
-    left, top, right, bottom = _pixels(d, picture)[0]
-    piece = draw(other.scene, size=len(picture), seed=other.draw_seed)[cut[1] : cut[3], cut[0] : cut[2]]
-    height, width = min(bottom, len(picture)) - top, min(right, len(picture)) - left
-    rows, columns = (np.arange(n) * have // n for n, have in ((height, len(piece)), (width, piece.shape[1])))
-    spoiled = picture.copy()
-    spoiled[top : top + height, left : left + width] = piece[rows][:, columns]
-    return spoiled
 
 
 def _half_missing(d: Dealt, picture: np.ndarray) -> np.ndarray:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import limner
 from limner.errors import InputError
-from limner.evaluate.calibrate import another, best_for_each, blanks, drawn_side, of_other_scenes
+from limner.evaluate.calibrate import another, blanks
 from limner.evaluate.compare import FORMAT, VERSION
 from limner.evaluate.composition import Draws, Outcome, by, by_task, draw_and_judge, summary, to_pixels
-from limner.evaluate.editing import evaluate_editing
 from limner.evaluate.statistics import interval, mean
-from limner.evaluate.sweeps import evaluate_sweeps
 from limner.evaluate.tasks import LANGUAGES, Prompt, Task, all_prompts
-from limner.evaluate.wordings import evaluate_wordings
 from limner.storybook.draw import draw
 from limner.storybook.judge import Judge
 from limner.storybook.scene import Scene
@@ -29,12 +26,7 @@ PARTS = ("seen", "heldout", "wording")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is drawn: ``prompts`` for each task and part, ``count`` kept of ``candidates``; ``seed`` is all chance's.
-
-    ``unconditional``: pictures without a caption, a control. ``editing``: pictures of which a region is redrawn.
-    ``wordings``: scenes that are said in many ways. ``sweeps``: values of the sampler's settings to compare, on
-    ``sweep_prompts`` of each task.
-    """
+    """What is drawn: ``prompts`` for each task and part, ``count`` kept of ``candidates``; ``seed`` is all chance's."""
 
     prompts: int = 20
     count: int = 1
@@ -43,17 +35,8 @@ class Settings:
     parts: tuple[str, ...] = PARTS
     languages: tuple[str, ...] = LANGUAGES
     unconditional: int = 32
-    editing: int = 0
-    wordings: int = 0
-    sweeps: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    sweep_prompts: int = 4
 
     def __post_init__(self) -> None:
-        for name, number in (("editing", self.editing), ("wordings", self.wordings)):
-            if number < 0:
-                raise InputError(f"{name}: expected 0 or more, got {number}")
-        if self.sweep_prompts < 1:
-            raise InputError(f"prompts of each task in a sweep: expected 1 or more, got {self.sweep_prompts}")
         if self.prompts < 1:
             raise InputError(f"prompts per task: expected 1 or more, got {self.prompts}")
         if not 1 <= self.count <= self.candidates:
@@ -79,13 +62,10 @@ def evaluate_composition(
     sampling: Mapping[str, Any] | None = None,
     step: Mapping[str, str] | None = None,
     reconstruct: Callable[[np.ndarray], np.ndarray] | None = None,
-    untrained: np.ndarray | None = None,
-    note: str = "",
     quiet: bool = False,
 ) -> tuple[dict[str, Any], list[Outcome]]:
     """The report (without pictures) and all outcomes. ``prompts`` that were read take the place of the tasks' own;
-    ``step`` tells what the painter's token step runs through. For ``reconstruct`` and ``untrained`` see ``calibrate``;
-    ``note`` is shown with the figures.
+    ``step`` tells what the painter's token step runs through.
 
     Accuracies are of the ``count`` pictures that the painter keeps of ``candidates``; "single_draw" is of all of them.
     """
@@ -106,7 +86,6 @@ def evaluate_composition(
         "version": VERSION,
         "limner": limner.__version__,
         "model": model,
-        "note": note,
         "settings": {
             "prompts_per_task": settings.prompts if prompts is None else None,
             "count": settings.count,
@@ -120,61 +99,11 @@ def evaluate_composition(
         **summary(main, settings.seed),
         "parts": {part: summary(group, settings.seed) for part, group in outcomes.items()},
         "languages": by(main, lambda prompt: prompt.language, settings.seed),
-        "controls": controls(painter, judge, main, settings, sampling or {}, reconstruct, untrained),
+        "controls": controls(painter, judge, main, settings, sampling or {}, reconstruct),
         "judge": judge.facts,
         "seconds": {"drawing": drawing, "judging": judging},
     }
-    report["amounts"] = amounts(report["tasks"])
-    every = [outcome for group in outcomes.values() for outcome in group]
-    again = {"seed": settings.seed, "sampling": sampling, "quiet": quiet}
-    if settings.wordings:
-        said, shown = evaluate_wordings(
-            painter,
-            judge,
-            settings.wordings,
-            languages=settings.languages,
-            **again,  # type: ignore[arg-type]
-        )
-        report["wording"] = said
-        every += shown
-    if settings.sweeps:
-        few = [outcome.prompt for group in by_task(main).values() for outcome in group[: settings.sweep_prompts]]
-        report["sweeps"] = evaluate_sweeps(
-            painter,
-            judge,
-            few,
-            settings.sweeps,
-            candidates=settings.candidates,
-            **again,  # type: ignore[arg-type]
-        )
-    if settings.editing:
-        report["editing"], edited = evaluate_editing(
-            painter,  # type: ignore[arg-type]  # a painter that draws also edits
-            judge,
-            settings.editing,
-            **again,  # type: ignore[arg-type]
-        )
-        every += edited
-    return report, every
-
-
-AMOUNTS: dict[str, tuple[str, ...]] = {
-    "things": ("colours", "binding", "three", "four"),
-    "garments": ("garments 1", "garments 2", "garments 3", "garments 4"),
-}
-"""Tasks with one, two, three and four things or garments."""
-
-
-def amounts(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """How accuracy falls as more is asked for at once: number → accuracy and interval, of things and of garments."""
-    return {
-        what: {
-            str(number): {key: tasks[name][key] for key in ("accuracy", "interval", "single_draw")}
-            for number, name in enumerate(names, 1)
-            if name in tasks
-        }
-        for what, names in AMOUNTS.items()
-    }
+    return report, [outcome for group in outcomes.values() for outcome in group]
 
 
 def part_prompts(tasks: Sequence[Task], part: str, settings: Settings) -> list[Prompt]:
@@ -196,19 +125,14 @@ def controls(
     settings: Settings,
     sampling: Mapping[str, Any],
     reconstruct: Callable[[np.ndarray], np.ndarray] | None,
-    untrained: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """What the same judge says where the answer is known: ceilings that should pass, and pictures that should not."""
     scenes = [o.prompt.scene for o in outcomes]
-    side = drawn_side(painter.resolution)
-    drawn = np.stack([draw(o.prompt.scene, size=side, seed=o.prompt.seed) for o in outcomes])
+    drawn = np.stack([draw(o.prompt.scene, seed=o.prompt.seed) for o in outcomes])
     tables = {"drawn scenes": _judged(judge, drawn, scenes)}
     if reconstruct is not None:
         tables["dVAE ceiling"] = _judged(judge, reconstruct(drawn), scenes)
     tables["shuffled captions"] = _shuffled(judge, outcomes)
-    tables["another scene, drawn"] = _control(of_other_scenes(judge, drawn, scenes))
-    if untrained is not None:
-        tables[f"best of {len(untrained)} untrained"] = _control(best_for_each(judge, untrained, scenes))
     if settings.unconditional:
         number = settings.unconditional
         blank = painter.generate("", count=number, candidates=number, seed=settings.seed, **sampling)
@@ -229,12 +153,11 @@ def _shuffled(judge: Judge, outcomes: Sequence[Outcome]) -> dict[str, Any]:
             if other is not None:
                 pictures.append(outcome.pictures[0])
                 scenes.append(own[other])
-    return _judged(judge, np.stack(pictures), scenes) if pictures else _control([])
+    if not pictures:
+        return {"accuracy": 0.0, "interval": [0.0, 1.0], "pictures": 0}
+    return _judged(judge, np.stack(pictures), scenes)
 
 
 def _judged(judge: Judge, pictures: np.ndarray, scenes: Sequence[Scene]) -> dict[str, Any]:
-    return _control([[float(v.right)] for v in judge.verdicts(pictures, scenes)])
-
-
-def _control(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
+    rows = [[float(v.right)] for v in judge.verdicts(pictures, scenes)]
     return {"accuracy": mean(rows), "interval": list(interval(rows)), "pictures": len(rows)}

@@ -28,21 +28,11 @@ def attend_dense(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *,
     """
     (B, H, T, _), J = q.shape, k.shape[2]
     products = q.device.type == "cpu" and q.dtype == torch.bfloat16 and B * H * T * J <= _MOST_SCORES
-    if not products:
+    if not products or torch.compiler.is_compiling():
         return scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal and mask is None)
     if mask is not None and mask.dtype == torch.bool:
         mask = torch.zeros(mask.shape, dtype=q.dtype).masked_fill_(~mask, float("-inf"))
-    if torch.compiler.is_compiling():
-        return _plain(q, k, v, _triangle(T, q) if causal and mask is None else mask)
     return _Products.apply(q, k, v, mask, causal)
-
-
-def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """``_Products`` in plain operations, which a compiler fuses."""
-    scores = (q * q.shape[-1] ** -0.5) @ k.mT
-    if bias is not None:
-        scores = scores + bias
-    return torch.softmax(scores, dim=-1) @ v
 
 
 def exact_types(device: torch.device) -> AbstractContextManager[Any]:

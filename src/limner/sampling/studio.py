@@ -21,7 +21,6 @@ from limner.pictures.transform import centre_crop, to_float, to_uint8
 from limner.sampling.context import Context, Step
 from limner.sampling.rank import ClipScorer, Ranking
 from limner.sampling.settings import SamplingOptions, SamplingSettings
-from limner.storybook.vocabulary import unknown_words
 from limner.text.bytepairs import BytePairs
 
 Source = str | Path | bytes | Image.Image
@@ -65,7 +64,6 @@ class Studio:
             raise ModelError(f"painter {name}: expected a tokenizer.json beside the weights, got none")
         self.tokenizer = cast(BytePairs, dalle.tokenizer)
         self.clip_tokenizer = None if clip is None else clip.tokenizer
-        self.data = str(dalle.facts.get("data", ""))
         self.defaults = from_table(SamplingSettings, dalle.facts.get("sampling", {}), "sampling")
         self.step = make_step(self.model, precision)
 
@@ -86,21 +84,6 @@ class Studio:
             if not isinstance(caption, str):
                 raise InputError(expected("caption", "text", type(caption).__name__))
         return torch.from_numpy(self.tokenizer.row(list(captions), self.config.text_length, cut=cut))
-
-    @property
-    def knows_the_storybook(self) -> bool:
-        """Whether the storybook is among what the transformer was trained on."""
-        return "storybook" in self.data
-
-    def unknown_words(self, caption: str) -> tuple[str, ...]:
-        """The caption's words that a painter of the storybook has never met, or hardly ever: it draws what it can.
-
-        Nobody has listed what painters of other data have met: none then.
-        """
-        if not self.knows_the_storybook:
-            return ()
-        fragments = self.tokenizer.unknown_words(caption)  # another source's words may be known well
-        return tuple(word for word in unknown_words(caption) if word in fragments)
 
     def contexts(self, caption: str, settings: SamplingSettings, *, cut: bool) -> tuple[Context, Context | None]:
         """The caption read, and the empty caption where guidance needs it."""

@@ -2,108 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from limner.storybook import chinese_forms
-from limner.storybook.chinese_phrase import NUMBERS, listed, phrase, phrases, predicate
-from limner.storybook.english_phrase import noun
-from limner.storybook.scene import CHARACTERS, Scene, Thing
-from limner.storybook.wording import Forms, Language, Pick, Slots
+from limner.storybook.english import Forms, noun
+from limner.storybook.scene import Scene, Thing
+from limner.storybook.wording import Wordings, spread
 from limner.storybook.world.colours import BACKGROUNDS, COLOURS
-from limner.storybook.world.settings import SETTINGS
-from limner.storybook.world.styles import STYLES
+from limner.storybook.world.garments import GARMENT_KINDS
 
-_PLACES = {
-    2: ("上面是", "下面是"),
-    3: ("最上面是", "中间是", "最下面是"),
-    4: ("最上面是", "第二块是", "第三块是", "最下面是"),
+NUMBERS = ("零", "一", "两", "三", "四")
+SIZES = {"small": ("", "小"), "medium": ("中等大小的", ""), "large": ("", "大")}
+"""Each size's word before the colour and the one after it."""
+
+# {a}, {b}: the things with 的 after the colour ("一个红色的立方体"); {p}, {q}: the same without ("一个红色立方体");
+# {g}, {h}: the garments likewise, as a predicate; {i}, {j}: the garments before the name: {m}{i}的{k} is "一只…的猫".
+_SINGLE: Forms = (
+    ("{a}", "{p}", "一幅画着{a}的画", "一张画着{p}的图片", "图中有{a}", "画里有{p}", "这张图片里有{a}"),
+    ("这幅画里有{a}", "图片里有{p}"),
+)
+_TWO: Forms = (
+    (
+        "{a}和{b}",
+        "{p}和{q}",
+        "{b}和{a}",
+        "一幅画着{a}和{b}的画",
+        "一张画着{p}和{q}的图片",
+        "图中有{a}和{b}",
+        "这张图片里有{q}和{p}",
+    ),
+    ("这幅画里有{a}和{b}", "图片里有{q}和{p}"),
+)
+_GARMENTS: Forms = (
+    (
+        "{a}{g}",
+        "{a}{h}",
+        "{m}{i}的{k}",
+        "{m}{j}的{k}",
+        "图中有{a}，{g}",
+        "一幅画着{m}{j}的{k}的画",
+        "这张图片里有{m}{i}的{k}",
+    ),
+    ("这幅画里有{a}，{h}", "图片里有{m}{j}的{k}"),
+)
+_LEFT: Forms = (
+    (
+        "{a}在{b}的左边",
+        "{p}在{q}左边",
+        "左边是{a}，右边是{b}",
+        "{b}的左边是{a}",
+        "{b}在{a}的右边",
+        "图中{a}在{b}的左边",
+        "画里左边有{p}，右边有{q}",
+    ),
+    ("{b}的左边有{a}", "图中左边是{p}，右边是{q}"),
+)
+_ABOVE: Forms = (
+    (
+        "{a}在{b}的上面",
+        "{p}在{q}上面",
+        "上面是{a}，下面是{b}",
+        "{b}的上面是{a}",
+        "{b}在{a}的下面",
+        "图中{a}在{b}的上面",
+        "画里上面有{p}，下面有{q}",
+    ),
+    ("{b}的上面有{a}", "图中上面是{p}，下面是{q}"),
+)
+
+
+def _mirrored(forms: Forms, turned: dict[int, int]) -> Forms:
+    """The templates of the opposite relation: left for right, above for below."""
+    seen, kept = forms
+    return tuple(line.translate(turned) for line in seen), tuple(line.translate(turned) for line in kept)
+
+
+_RELATIONS: dict[str, Forms] = {
+    "left of": _LEFT,
+    "right of": _mirrored(_LEFT, str.maketrans("左右", "右左")),
+    "above": _ABOVE,
+    "below": _mirrored(_ABOVE, str.maketrans("上下", "下上")),
 }
-_WHO = frozenset(CHARACTERS)
 
 
-def forms_of(scene: Scene) -> Forms:
-    """A scene's templates."""
-    if scene.family in chinese_forms.FAMILIES:
-        return chinese_forms.FAMILIES[scene.family]
-    if scene.relation:
-        return chinese_forms.RELATIONS[scene.relation]
-    if scene.view:
-        return chinese_forms.VIEWS[scene.view]
-    if scene.panel:
-        return chinese_forms.PANEL
-    if scene.family == "stack":
-        return chinese_forms.STACK
+def _described(thing: Thing, of: str) -> str:
+    """Colour, size and name: "红色的小立方体", "中等大小的红色的球"; ``of`` is 的 or nothing."""
+    before, after = SIZES[thing.size] if thing.size else ("", "")
+    colour = COLOURS[thing.colour].chinese + of if thing.colour else ""
+    return before + colour + after + noun(thing.kind).chinese
+
+
+def _counted(thing: Thing, count: int, of: str) -> str:
+    return NUMBERS[count] + noun(thing.kind).measure + _described(thing, of)
+
+
+def _garments(thing: Thing, of: str, comma: str, measured: bool) -> str:
+    """ "戴着红色的帽子和蓝色的手套，穿着绿色的衬衫": what shares a verb stands together."""
+    by_verb: dict[str, list[str]] = {}
+    for worn in thing.garments:
+        kind = GARMENT_KINDS[worn.kind]
+        number = NUMBERS[1] + kind.noun.measure if measured else ""
+        by_verb.setdefault(kind.chinese_verb, []).append(number + COLOURS[worn.colour].chinese + of + kind.noun.chinese)
+    return comma.join(verb + "和".join(worn) for verb, worn in by_verb.items())
+
+
+def wordings(scene: Scene) -> Wordings:
+    """All paraphrases of a scene in Chinese, without a full stop."""
     first = scene.things[0]
-    return chinese_forms.of_character(bool(first.garments or first.without or first.doing))
+    words = {"a": _counted(first, scene.count, "的"), "p": _counted(first, scene.count, "")}
+    if len(scene.things) == 2:
+        forms = _RELATIONS[scene.relation] if scene.relation else _TWO
+        words |= {"b": _counted(scene.things[1], 1, "的"), "q": _counted(scene.things[1], 1, "")}
+    elif first.garments:
+        forms = _GARMENTS
+        words |= {
+            "g": _garments(first, "的", "，", measured=False),
+            "h": _garments(first, "", "，", measured=True),
+            "i": _garments(first, "的", "、", measured=False),
+            "j": _garments(first, "", "、", measured=True),
+            "m": NUMBERS[1] + noun(first.kind).measure,
+            "k": _described(first, "的"),
+        }
+    else:
+        forms = _SINGLE
+    backgrounds: tuple[str, ...] = ("{}",)
+    if scene.background:
+        colour = BACKGROUNDS[scene.background].chinese
+        backgrounds = (f"{{}}，{colour}背景", f"{{}}，背景是{colour}")
+    seen, kept = (spread(lines, backgrounds, **words) for lines in forms)
+    return Wordings(seen, kept)
 
 
-def _place(background: str, pick: Pick) -> str:
-    if background in SETTINGS:
-        return pick(("，", "，场景")) + pick(SETTINGS[background].words.chinese)
-    colour = BACKGROUNDS[background].chinese
-    return pick((f"，{colour}背景", f"，背景是{colour}"))
+def captions(scene: Scene) -> tuple[str, ...]:
+    """Every paraphrase, those kept from training last."""
+    found = wordings(scene)
+    return found.seen + found.kept
 
 
-def _names(things: Sequence[Thing], pick: Pick, of: str) -> list[str]:
-    """Blocks by their colours alone if nothing else is said, or each as a block."""
-    if all(thing.colour and not (thing.size or thing.texture) for thing in things) and pick((True, False)):
-        return [COLOURS[thing.colour or ""].chinese for thing in things]
-    return phrases(things, pick, of)
-
-
-def _chained(things: Sequence[Thing], pick: Pick, of: str) -> str:
-    """ "一块红色的积木在一块绿色的积木上面，绿色的积木在一块蓝色的积木上面"."""
-    how = pick(("在{}上面", "放在{}上", "叠在{}上"))
-    uppers = [phrase(thing, pick, of, brief=True, measured=i == 0) for i, thing in enumerate(things[:-1])]
-    return "，".join(
-        upper + how.format(phrase(lower, pick, of, brief=True)) for upper, lower in zip(uppers, things[1:])
-    )
-
-
-def _placed(things: Sequence[Thing], pick: Pick, of: str) -> str:
-    return "，".join(place + name for place, name in zip(_PLACES[len(things)], _names(things, pick, of)))
-
-
-def _styled(scene: Scene, pick: Pick, of: str) -> str:
-    """ "一只猫的素描", "夜晚的一只猫"."""
-    return pick(STYLES[scene.style or ""].words.chinese).format(phrase(scene.things[0], pick, of))
-
-
-def say(scene: Scene, templates: Sequence[str], pick: Pick) -> str:
-    """The scene in one of the templates, with ``pick`` for every choice on the way: without a full stop."""
-    things, first, last = scene.things, scene.things[0], scene.things[-1]
-    of = pick(("的", ""))
-    brief = len(things) > 1
-    name = Thing(first.kind, half=first.half, baby=first.baby)
-
-    def said(thing: Thing, **how: Any) -> Callable[[], str]:
-        return lambda: phrase(thing, pick, of, brief=brief, **how)
-
-    slots = Slots(
-        a=said(first),
-        b=said(last),
-        c=lambda: phrase(last, pick, of, brief=brief, measured=pick((True, False))),
-        w=said(first, bare=True),
-        x=said(first, bare=True, measured=False),
-        g=lambda: predicate(first, pick, of),
-        s=lambda: phrase(name, pick, of, brief=True),
-        m=said(first, number=NUMBERS[scene.count]),
-        ms=said(first, measured=False),
-        few=said(first, number="几"),
-        l=lambda: listed(_names(things, pick, of) if scene.family == "stack" else phrases(things, pick, of)),
-        r=lambda: listed(_names(things[::-1], pick, of)),
-        k=lambda: NUMBERS[len(things)] + noun(first.kind).measure + noun(first.kind).chinese,
-        chain=lambda: _chained(things, pick, of),
-        places=lambda: _placed(things, pick, of),
-        sit=lambda: pick(("坐", "站")) if first.kind in _WHO else pick(("放", "摆")),
-        p=lambda: chinese_forms.PANELS[scene.panel or ""],
-        style=lambda: _styled(scene, pick, of),
-    )
-    line = pick(templates).format_map(slots)
-    return line + _place(scene.background, pick) if scene.background else line
-
-
-_CHINESE = Language("zh", forms_of, say)
-wordings, captions, caption = _CHINESE.wordings, _CHINESE.captions, _CHINESE.caption
-"""All paraphrases of a scene by set; all in one list, those kept last; one by a seed."""
+def caption(scene: Scene, seed: int, wording: str = "any") -> str:
+    """One paraphrase by the seed: any, one "seen" in training, or one "kept" from it."""
+    return wordings(scene).choose("zh", seed, wording)

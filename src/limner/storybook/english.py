@@ -2,113 +2,175 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
-
-from limner.storybook import english_forms
-from limner.storybook.english_phrase import NUMBERS, absent, article, listed, noun, outfit, phrase, phrases
 from limner.storybook.scene import Scene, Thing
-from limner.storybook.wording import Forms, Language, Pick, Slots
-from limner.storybook.world.doing import DOINGS
-from limner.storybook.world.settings import SETTINGS
-from limner.storybook.world.styles import STYLES
-from limner.storybook.world.words import SENSE_NOUNS
+from limner.storybook.wording import Wordings, spread
+from limner.storybook.world.animals import ANIMAL_KINDS
+from limner.storybook.world.garments import GARMENT_KINDS
+from limner.storybook.world.things import THING_KINDS
+from limner.storybook.world.words import Noun
 
-_PLACES = {2: ("on top", "at the bottom"), 3: ("on top", "in the middle", "at the bottom")}
-_CHAINS = ("on", "on top of", "sitting on", "standing on")
+NUMBERS = ("zero", "one", "two", "three", "four")
+_VOWELS = frozenset("aeiou")
+
+Forms = tuple[tuple[str, ...], tuple[str, ...]]
+
+# Each family's templates: (seen in training, kept from it). {a}, {b}: the things; {g}: garments; {n}: counted things.
+_SINGLE: Forms = (
+    ("{a}", "a drawing of {a}", "a picture of {a}", "an illustration of {a}", "there is {a}", "this drawing shows {a}"),
+    ("this picture shows {a}", "{a} in a picture"),
+)
+_COUNTING: Forms = (
+    (
+        "{n}",
+        "a drawing of {n}",
+        "a picture of {n}",
+        "an illustration of {n}",
+        "there {are} {n}",
+        "this drawing shows {n}",
+    ),
+    ("this picture shows {n}", "{n} in a picture"),
+)
+_TWO: Forms = (
+    (
+        "{a} and {b}",
+        "{b} and {a}",
+        "{a} with {b}",
+        "a drawing of {a} and {b}",
+        "a picture of {a} and {b}",
+        "there is {a} and {b}",
+        "this drawing shows {b} and {a}",
+    ),
+    ("this picture shows {a} and {b}", "a picture of {a} with {b}"),
+)
+_GARMENTS: Forms = (
+    (
+        "{a} wearing {g}",
+        "{a} in {g}",
+        "{a} with {g}",
+        "{a} is wearing {g}",
+        "a drawing of {a} wearing {g}",
+        "a picture of {a} in {g}",
+        "an illustration of {a} with {g}",
+        "there is {a} wearing {g}",
+    ),
+    ("an illustration of {a} wearing {g}", "a picture of {a} with {g}"),
+)
+_LEFT: Forms = (
+    (
+        "{a} to the left of {b}",
+        "{a} left of {b}",
+        "{a} is to the left of {b}",
+        "{a} is left of {b}",
+        "{a} on the left and {b} on the right",
+        "{b} to the right of {a}",
+        "to the left of {b} is {a}",
+        "there is {a} to the left of {b}",
+        "a drawing of {a} to the left of {b}",
+        "a picture of {a} left of {b}",
+    ),
+    ("a picture of {a} to the left of {b}", "{b} is to the right of {a}"),
+)
+_ABOVE: Forms = (
+    (
+        "{a} above {b}",
+        "{a} over {b}",
+        "{a} is above {b}",
+        "{b} below {a}",
+        "{a} at the top and {b} at the bottom",
+        "above {b} is {a}",
+        "there is {a} above {b}",
+        "a drawing of {a} above {b}",
+        "a picture of {a} over {b}",
+    ),
+    ("a picture of {a} above {b}", "{b} is below {a}"),
+)
 
 
-def forms_of(scene: Scene) -> Forms:
-    """A scene's templates."""
-    if scene.family in english_forms.FAMILIES:
-        return english_forms.FAMILIES[scene.family]
-    if scene.relation:
-        return english_forms.RELATIONS[scene.relation]
-    if scene.view:
-        return english_forms.VIEWS[scene.view]
-    if scene.panel:
-        return english_forms.PANEL
-    if scene.family == "stack":
-        return english_forms.STACK
+def _mirrored(forms: Forms, words: dict[str, str]) -> Forms:
+    """The templates of the opposite relation: each word for its opposite."""
+
+    def turn(line: str) -> str:
+        return " ".join(words.get(word, word) for word in line.split(" "))
+
+    seen, kept = forms
+    return tuple(map(turn, seen)), tuple(map(turn, kept))
+
+
+_RELATIONS: dict[str, Forms] = {
+    "left of": _LEFT,
+    "right of": _mirrored(_LEFT, {"left": "right", "right": "left"}),
+    "above": _ABOVE,
+    "below": _mirrored(
+        _ABOVE,
+        {"above": "below", "below": "above", "over": "under", "top": "bottom", "bottom": "top"},
+    ),
+}
+
+
+def noun(kind: str) -> Noun:
+    """The words of a thing or an animal."""
+    return (THING_KINDS.get(kind) or ANIMAL_KINDS[kind]).noun
+
+
+def article(phrase: str) -> str:
+    """The phrase with "a" or "an" before it."""
+    return f"{'an' if phrase[0] in _VOWELS else 'a'} {phrase}"
+
+
+def _described(thing: Thing, name: str) -> str:
+    return " ".join(word for word in (thing.size, thing.colour, name) if word)
+
+
+def _one(thing: Thing) -> str:
+    return article(_described(thing, noun(thing.kind).singular))
+
+
+def _garments(thing: Thing, pants: bool) -> str:
+    """ "a red hat, blue gloves and a green shirt", in the order of the scene."""
+    worn = []
+    for garment in thing.garments:
+        words = GARMENT_KINDS[garment.kind].noun
+        if words.paired:
+            worn.append(f"{garment.colour} {words.others[0] if pants and words.others else words.plural}")
+        else:
+            worn.append(article(f"{garment.colour} {words.singular}"))
+    return worn[0] if len(worn) == 1 else ", ".join(worn[:-1]) + " and " + worn[-1]
+
+
+def wordings(scene: Scene) -> Wordings:
+    """All paraphrases of a scene in English, lower case, without a full stop."""
     first = scene.things[0]
-    return english_forms.of_character(bool(first.garments), bool(first.without), bool(first.doing))
-
-
-def _place(background: str, pick: Pick) -> str:
-    if background in SETTINGS:
-        return pick((" ", ", ")) + pick(SETTINGS[background].words.english)
-    return pick((f" on {article(background)} background", f", {background} background"))
-
-
-def _stacked(things: Sequence[Thing], pick: Pick) -> str:
-    """ "red on top, green in the middle, blue at the bottom", or the same with "a red block"."""
-    if all(thing.colour and not (thing.size or thing.texture) for thing in things) and pick(("", "block")) == "":
-        names = [thing.colour or "" for thing in things]
+    words: dict[str, str] = {}
+    if scene.family == "counting":
+        forms = _COUNTING
+        name = noun(first.kind)
+        counted = _described(first, name.singular if scene.count == 1 else name.plural)
+        words = {"n": f"{NUMBERS[scene.count]} {counted}", "are": "is" if scene.count == 1 else "are"}
+    elif len(scene.things) == 2:
+        forms = _RELATIONS[scene.relation] if scene.relation else _TWO
+        words = {"a": _one(first), "b": _one(scene.things[1])}
+    elif first.garments:
+        forms = _GARMENTS
+        words = {"a": _one(first), "g": _garments(first, False)}
     else:
-        names = phrases(things, pick)
-    if len(names) == 4:
-        return f"{names[0]} on top, then {names[1]}, then {names[2]}, {names[3]} at the bottom"
-    return ", ".join(f"{name} {place}" for name, place in zip(names, _PLACES[len(names)]))
+        forms = _SINGLE
+        words = {"a": _one(first)}
+    backgrounds: tuple[str, ...] = ("{}",)
+    if scene.background:
+        backgrounds = (f"{{}} on {article(scene.background)} background", f"{{}}, {scene.background} background")
+    seen, kept = (spread(lines, backgrounds, **words) for lines in forms)
+    if any(GARMENT_KINDS[worn.kind].noun.others for worn in first.garments):
+        words["g"] = _garments(first, True)
+        seen, kept = (lines + spread(form, backgrounds, **words) for lines, form in zip((seen, kept), forms))
+    return Wordings(seen, kept)
 
 
-def _worn(thing: Thing, pick: Pick) -> str:
-    """After "wearing": "a red hat and no gloves"; after "not wearing": "a hat or gloves"."""
-    if not thing.garments:
-        return absent(thing, pick)
-    return outfit(thing, pick) + (f" and {absent(thing, pick, no=True)}" if thing.without else "")
+def captions(scene: Scene) -> tuple[str, ...]:
+    """Every paraphrase, those kept from training last."""
+    found = wordings(scene)
+    return found.seen + found.kept
 
 
-def _styled(scene: Scene, pick: Pick) -> str:
-    """ "a sketch of a cat", "a cat at night"."""
-    return pick(STYLES[scene.style or ""].words.english).format(phrase(scene.things[0], pick))
-
-
-def _agreeing(line: str, plural: str) -> str:
-    """ "these are red glasses at night", but "this is a sketch of red glasses", whose subject is the sketch."""
-    for singular, many in (("this is", "these are"), ("here is", "here are"), ("there is", "there are")):
-        if line.startswith(f"{singular} "):
-            before = line.removeprefix(f"{singular} ").partition(plural)[0]
-            return line if " of " in before else line.replace(singular, many, 1)
-    return line
-
-
-def say(scene: Scene, templates: Sequence[str], pick: Pick) -> str:
-    """The scene in one of the templates, with ``pick`` for every choice on the way: lower case, without a full stop."""
-    first, last = scene.things[0], scene.things[-1]
-    brief = len(scene.things) > 1
-
-    def said(thing: Thing, **how: Any) -> Callable[[], str]:
-        return lambda: phrase(thing, pick, brief=brief, **how)
-
-    slots = Slots(
-        a=said(first),
-        b=said(last),
-        c=lambda: phrase(last, pick, brief=brief, before=pick(("a", "the"))),
-        w=said(first, bare=True),
-        v=said(replace(first, doing=None)),
-        n=said(first, before=""),
-        s=lambda: phrase(Thing(first.kind, half=first.half), pick, before="", brief=True),
-        g=lambda: _worn(first, pick),
-        d=lambda: DOINGS[first.doing or ""].phrases.english[0],
-        m=said(first, before=NUMBERS[scene.count], plural=scene.count > 1),
-        ms=said(first, before="", plural=True),
-        l=lambda: listed(phrases(scene.things, pick)),
-        r=lambda: listed(phrases(scene.things[::-1], pick)),
-        k=lambda: NUMBERS[len(scene.things)],
-        chain=lambda: f" {pick(_CHAINS)} ".join(phrases(scene.things, pick)),
-        places=lambda: _stacked(scene.things, pick),
-        be=lambda: "is" if scene.count == 1 and first.kind not in SENSE_NOUNS else "are",
-        eb=lambda: "is" if last.kind not in SENSE_NOUNS else "are",
-        p=lambda: english_forms.PANELS[scene.panel or ""],
-        style=lambda: _styled(scene, pick),
-    )
-    line = pick(templates).format_map(slots)
-    if first.kind in SENSE_NOUNS:
-        line = _agreeing(line, noun(first.kind).plural)
-    return line + _place(scene.background, pick) if scene.background else line
-
-
-_ENGLISH = Language("en", forms_of, say)
-wordings, captions, caption = _ENGLISH.wordings, _ENGLISH.captions, _ENGLISH.caption
-"""All paraphrases of a scene by set; all in one list, those kept last; one by a seed."""
+def caption(scene: Scene, seed: int, wording: str = "any") -> str:
+    """One paraphrase by the seed: any, one "seen" in training, or one "kept" from it."""
+    return wordings(scene).choose("en", seed, wording)

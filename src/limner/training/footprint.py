@@ -228,10 +228,10 @@ def step(recipe: Recipe, batch: int) -> Callable[[nn.Module], Tensor]:
     from limner.models.dvae.loss import bound
 
     pictures = torch.zeros(batch, 3, config.resolution, config.resolution)
-    likelihood, detail = (float(recipe.objective.get(k, d)) for k, d in (("likelihood", 1.0), ("detail", 0.0)))
+    likelihood = float(recipe.objective.get("likelihood", 1.0))
 
     def dvae(model: Any) -> Tensor:
-        return bound(model, pictures, kl_weight=1.0, likelihood=likelihood, detail=detail).total
+        return bound(model, pictures, kl_weight=1.0, likelihood=likelihood).total
 
     return dvae
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,9 @@ class DVAESettings:
 
     kl_weight rises from 0 over ``kl_steps``, the temperature falls from 1 to ``temperature`` over
     ``temperature_steps``, both along half a cosine. likelihood: share of the logit-Laplace likelihood in the loss; the
-    rest is a plain error of pixels. detail: weight of the error of differences between neighbours. fixed_statistics:
-    the update from which on features are standardised by the statistics gathered until then (0: never), so that a
-    picture's codes no longer hang on its batch; a frozen encoder's are fixed from the start. window: learn from squares
-    of that many pixels in place of whole pictures (0: whole), of a few anywhere the one in which most happens: most of
-    a drawn scene is its background, and four windows of half the side cost what one picture does. samples: pictures in
-    a grid of reconstructions.
+    rest is a plain error of pixels. fixed_statistics: the update from which on features are standardised by the
+    statistics gathered until then (0: never), so that a picture's codes no longer hang on its batch. samples:
+    pictures in a grid of reconstructions.
     """
 
     kl_weight: float = 6.6
@@ -40,14 +37,10 @@ class DVAESettings:
     temperature: float = 1 / 16
     temperature_steps: int = 150_000
     likelihood: float = 1.0
-    detail: float = 0.0
     fixed_statistics: int = 0
-    window: int = 0
     samples: int = 16
 
     def __post_init__(self) -> None:
-        if self.window < 0:
-            raise RecipeError(expected("objective.window", "0 (whole pictures) or pixels", self.window))
         if self.fixed_statistics < 0:
             raise RecipeError(expected("objective.fixed_statistics", "0 (never) or an update", self.fixed_statistics))
 
@@ -58,21 +51,10 @@ class DVAECollate:
 
     crop: Crop
     seed: int
-    window: int = 0
 
     def __call__(self, pairs: list[Pair], positions: list[int]) -> Tensors:
         pictures = [self.crop(p.picture, mixed(self.seed, position, 1)) for p, position in zip(pairs, positions)]
-        if self.window:
-            seeds = (mixed(self.seed, position, 2) for position in positions)
-            pictures = [busiest(picture, self.window, seed) for picture, seed in zip(pictures, seeds)]
         return {"pixels": torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)}
-
-
-def busiest(picture: np.ndarray, side: int, seed: int, tries: int = 3) -> np.ndarray:
-    """Of ``tries`` squares of ``side`` pixels anywhere in a picture (H, W, 3), the one whose pixels differ most."""
-    corners = np.random.default_rng(seed).integers(0, [n - side + 1 for n in picture.shape[:2]], (tries, 2))
-    windows = [picture[y : y + side, x : x + side] for y, x in corners]
-    return max(windows, key=lambda window: float(window.std(axis=(0, 1)).sum()))
 
 
 class DVAEObjective:
@@ -85,27 +67,20 @@ class DVAEObjective:
         self, model: DVAE, settings: DVAESettings, crop: Crop, parts: int, seed: int, fixed: Source | None
     ) -> None:
         self.model, self.config, self.settings, self.parts = model, model.config, settings, parts
-        if settings.window > self.config.resolution or settings.window % self.config.factor:
-            wanted = f"a multiple of {self.config.factor} up to {self.config.resolution}"
-            raise RecipeError(expected("objective.window", wanted, settings.window))
-        self.collate = DVAECollate(crop, seed, settings.window)
+        self.collate = DVAECollate(crop, seed)
         self._fixed = fixed
 
     def loss(self, model: Any, batch: Tensors, step: int) -> tuple[torch.Tensor, Measures]:
         """The loss of a part of a batch, and psnr, codes, perplexity (kl with Gumbel-softmax)."""
         s = self.settings
         if isinstance(self.model.bottleneck, FSQBottleneck):
-            # A decoder that learns alone learns to read codes that stay as they are.
-            learns = any(p.requires_grad for p in self.model.encoder.parameters())
-            early = not s.fixed_statistics or step < s.fixed_statistics
-            self.model.bottleneck.gather_statistics(learns and early)
+            self.model.bottleneck.gather_statistics(not s.fixed_statistics or step < s.fixed_statistics)
         value, measures = loss(
             model,
             pixels_of(batch["pixels"]),
             temperature=cosine(step, s.temperature_steps, 1.0, s.temperature),
             kl_weight=cosine(step, s.kl_steps, 0.0, s.kl_weight),
             likelihood=s.likelihood,
-            detail=s.detail,
         )
         measures.pop("loss", None)
         return value, measures
@@ -129,8 +104,7 @@ class DVAEObjective:
         broken: list[Broken] = []
         pairs = [self._fixed.at(i, broken) for i in range(self.settings.samples)]
         device = next(model.parameters()).device
-        whole = replace(self.collate, window=0)
-        pixels = pixels_of(whole(pairs, list(range(len(pairs))))["pixels"].to(device))
+        pixels = pixels_of(self.collate(pairs, list(range(len(pairs))))["pixels"].to(device))
         codes = model.encode(pixels)
         again = model.decode(codes)
         save_grid(folder / f"{step:08d}.png", [pixels, again], columns=8)

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from limner.device import working_precision
 from limner.errors import RecipeError, TrainingError, expected
-from limner.muon import as_matrix, flat, muon_for
 from limner.training.layerwise import layer_shares
+from limner.training.muon import Float32Muon
 from limner.training.parallel import fill, local
 from limner.training.recipe import TrainingSettings
 
@@ -62,9 +63,9 @@ class Optimizer:
                 fused=devices <= {"cpu", "cuda"},
             )
             self.parts.append((adamw, 1.0))
-        self._views = {name: as_matrix(p) for name, p in self.parameters.items() if name in hidden}
+        self._views = {name: _as_matrix(p) for name, p in self.parameters.items() if name in hidden}
         if hidden:
-            muon = muon_for(next(iter(self._views.values())).device)(
+            muon = _muon_for(next(iter(self._views.values())).device)(
                 _grouped((view, settings.weight_decay, shares[name]) for name, view in self._views.items()),
                 lr=settings.learning_rate,
                 adjust_lr_fn="match_rms_adamw",
@@ -76,7 +77,7 @@ class Optimizer:
         for name, view in self._views.items():
             parameter = self.parameters[name]
             if view is not parameter:
-                view.grad = None if parameter.grad is None else flat(parameter.grad)
+                view.grad = None if parameter.grad is None else _flat(parameter.grad)
         for optimizer, factor in self.parts:
             for group in optimizer.param_groups:
                 group["lr"] = self.settings.learning_rate * share * factor * group["share"]
@@ -120,6 +121,10 @@ class Optimizer:
                     optimizer.state[p] = {key: _like(p, tensor, key) for key, tensor in by_name[name].items()}
 
 
+def _muon_for(device: torch.device) -> type[torch.optim.Muon]:
+    return Float32Muon if working_precision(device, "bf16") == "float32" else torch.optim.Muon
+
+
 def _grouped(parameters: Iterable[tuple[nn.Parameter, float, float]]) -> list[dict[str, Any]]:
     """(parameter, weight decay, share of the rate) as the groups that torch's optimizers take."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
@@ -159,6 +164,20 @@ def hidden_matrices(model: nn.Module) -> set[str]:
     }
     # Attention holds its three input matrices in one bare parameter, as torch.nn.MultiheadAttention does.
     return linear | {name for name, _ in model.named_parameters() if name.endswith("in_proj_weight")}
+
+
+def _as_matrix(parameter: nn.Parameter) -> nn.Parameter:
+    """The parameter itself, or a view of a convolution's weights as a matrix (out, in · k · k) in the same memory."""
+    if parameter.ndim == 2:
+        return parameter
+    # Convolutions lie in memory channels last, so that only this order of dimensions can be flattened without a copy.
+    if not parameter.data.permute(0, 2, 3, 1).is_contiguous():
+        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(_flat(parameter.data))
+
+
+def _flat(weights: torch.Tensor) -> torch.Tensor:
+    return weights.permute(0, 2, 3, 1).reshape(weights.shape[0], -1)
 
 
 def _like(parameter: torch.Tensor, tensor: torch.Tensor, key: str) -> torch.Tensor:

@@ -31,22 +31,16 @@ def kl_to_uniform(logits: Tensor) -> Tensor:
 
 
 def loss(
-    model: DVAE,
-    pixels: Tensor,
-    temperature: float = 1.0,
-    kl_weight: float = 0.0,
-    likelihood: float = 1.0,
-    detail: float = 0.0,
+    model: DVAE, pixels: Tensor, temperature: float = 1.0, kl_weight: float = 0.0, likelihood: float = 1.0
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The training loss of pictures (B, 3, H, W) in [0, 1], and measures.
 
     ``likelihood`` 1 is the paper's loss: (−ln f + kl_weight · KL) / (3 H W), averaged over the batch. Below 1 the rest
     is a plain error of pixels, |x − x̂| + 4 (x − x̂)²: it is the departure that small budgets gain from, since the
-    likelihood spends its gradient on regions that are nearly exact already. ``detail`` times ``rough(x̂ − x)`` is
-    added: no paper's either, it counts what is small in a mean of pixels, as eyes, strokes and a material's pattern.
+    likelihood spends its gradient on regions that are nearly exact already.
     Measures: loss, psnr (dB), codes (share of the vocabulary seen in this batch), perplexity (of the batch's codes).
     """
-    found = bound(model, pixels, temperature, kl_weight, likelihood, detail)
+    found = bound(model, pixels, temperature, kl_weight, likelihood)
     measures: dict[str, Tensor] = {} if found.kl is None else {"kl": found.kl.detach()}
     with torch.no_grad():
         measures["psnr"] = -10 * torch.log10((found.picture - pixels).square().mean().clamp(min=1e-10))
@@ -63,18 +57,8 @@ class Bound(NamedTuple):
     kl: Tensor | None
 
 
-def rough(error: Tensor) -> Tensor:
-    """Mean absolute difference between neighbours, across plus down: (B, C, H, W) → () (arXiv 1511.05440, §3.2)."""
-    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-
-
 def bound(
-    model: DVAE,
-    pixels: Tensor,
-    temperature: float = 1.0,
-    kl_weight: float = 0.0,
-    likelihood: float = 1.0,
-    detail: float = 0.0,
+    model: DVAE, pixels: Tensor, temperature: float = 1.0, kl_weight: float = 0.0, likelihood: float = 1.0
 ) -> Bound:
     """The loss of ``loss``, without its measures."""
     features, mean, log_scale = model(pixels, temperature)
@@ -84,12 +68,10 @@ def bound(
         log_scale = log_scale.float().clamp(-7, 7)
         total = likelihood * logit_laplace(map_pixels(pixels), mean, log_scale).mean()
     picture = unmap_pixels(torch.sigmoid(mean))
-    # Clamping would stop gradients at pixels that overshoot: take the mapped values here.
-    error = (torch.sigmoid(mean) - map_pixels(pixels)) / 0.8
     if likelihood < 1:
+        # Clamping would stop gradients at pixels that overshoot: take the mapped values here.
+        error = (torch.sigmoid(mean) - map_pixels(pixels)) / 0.8
         total = total + (1 - likelihood) * (error.abs() + 4 * error**2).mean()
-    if detail > 0:
-        total = total + detail * rough(error)
     if model.config.bottleneck == "gumbel":
         kl = kl_to_uniform(features).mean()
         total = total + kl_weight * kl / pixels[0].numel()

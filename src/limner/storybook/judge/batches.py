@@ -9,30 +9,23 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from limner.storybook.judge.network import CROP, DRAWN, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, to_input
-from limner.storybook.judge.puzzles import IGNORED, UNKNOWN, WHOLE, lesson
-from limner.storybook.judge.spoil import damaged, nothing
-from limner.storybook.scene import CHARACTERS
+from limner.storybook.judge.network import BACKGROUND_ANSWERS, CROP, KINDS, SIDE, to_input
+from limner.storybook.judge.puzzles import IGNORED, UNKNOWN, lesson
+from limner.storybook.judge.spoil import nothing, spoil
+from limner.storybook.scene import ANIMALS
 
-CHARACTER_NUMBERS = torch.tensor([DRAWN.index(kind) for kind in CHARACTERS])
-_ABSTENTIONS = torch.tensor([len(answers) for answers in PICTURE_QUESTIONS.values()])
-_FINE_OF_THINGS = torch.tensor([question in ("style", "texture", "mood") for question in THING_QUESTIONS])
-_FINE_OF_PICTURES = torch.tensor([question == "style" for question in PICTURE_QUESTIONS])
-"""Questions about what blur and noise hide: a coarse picture looks like pixel art, a grainy one like wax."""
-_OF_ONE = torch.tensor([question in ("background", "style") for question in PICTURE_QUESTIONS])
-"""Questions whose answer a picture put together of four has, where all four have it."""
+ANIMAL_NUMBERS = torch.tensor([KINDS.index(kind) for kind in ANIMALS])
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """``pixels`` (B, 3, 192, 192) with answers ``whole`` (B, P); for each thing its picture ``which`` (M,), ``boxes``
-    (M, 3), ``names`` (M, T)."""
+    """``pixels`` (B, 3, 128, 128); for each thing its picture ``which`` (M,), ``boxes`` (M, 3), ``names`` (M, 6)."""
 
     pixels: Tensor
     which: Tensor
     boxes: Tensor
     names: Tensor
-    whole: Tensor
+    background: Tensor
 
 
 def make_batch(seed: int, step: int, *, batch: int = 64, empty: int = 7, mosaics: int = 4) -> Batch:
@@ -48,28 +41,22 @@ def make_batch(seed: int, step: int, *, batch: int = 64, empty: int = 7, mosaics
     which = torch.cat([torch.full((len(truth.boxes),), i) for i, (_, truth) in enumerate(lessons)])
     boxes = torch.from_numpy(np.concatenate([truth.boxes for _, truth in lessons]))
     names = torch.from_numpy(np.concatenate([truth.names for _, truth in lessons]))
-    whole = torch.from_numpy(np.stack([truth.whole for _, truth in lessons]))
+    background = torch.tensor([truth.background for _, truth in lessons])
     blank = nothing(empty, clean, chance)
     pixels, boxes = _moved(clean, which, boxes, chance)
-    pixels, which, boxes, whole = _mosaics(pixels, which, boxes, whole, mosaics)
+    pixels, which, boxes, background = _mosaics(pixels, which, boxes, background, mosaics)
     pixels = torch.cat((pixels, blank))
-    whole = torch.cat((whole, torch.full((empty, whole.shape[1]), IGNORED)))
+    background = torch.cat((background, torch.full((empty,), IGNORED)))
     # Damage comes in groups: an order of its own keeps families and mosaics from sharing one.
     order = torch.randperm(len(pixels), generator=chance)
-    spoilt, hidden = damaged(pixels[order], chance)
-    pixels, hidden = spoilt[order.argsort()].contiguous(memory_format=torch.channels_last), hidden[order.argsort()]
-    names = names.masked_fill(hidden[which, None] & _FINE_OF_THINGS, IGNORED)
-    whole = whole.masked_fill(hidden[:, None] & _FINE_OF_PICTURES, IGNORED)
-    return Batch(pixels, which, boxes, names, whole)
+    pixels = spoil(pixels[order], chance)[order.argsort()].contiguous(memory_format=torch.channels_last)
+    return Batch(pixels, which, boxes, names, background)
 
 
 def _moved(pixels: Tensor, which: Tensor, boxes: Tensor, chance: Generator) -> tuple[Tensor, Tensor]:
     """One picture in three is shrunk or moved, so that no thing has a place or size of its own."""
     count = len(pixels)
     chosen = torch.randperm(count, generator=chance)[: count // 3]
-    # What fills the picture stays as it is: shrunk, it would have an edge in the middle.
-    filled = torch.zeros(count, dtype=torch.bool).index_put_((which[boxes[:, 2] > WHOLE],), torch.tensor(True))
-    chosen = chosen[~filled[chosen]]
     scale, shift = torch.ones(count), torch.zeros(count, 2)
     scale[chosen] = torch.rand(len(chosen), generator=chance) * 0.42 + 0.60
     room = (1 - scale[chosen]).clamp_min(0)[:, None] * SIDE / 2
@@ -86,7 +73,7 @@ def _moved(pixels: Tensor, which: Tensor, boxes: Tensor, chance: Generator) -> t
 
 
 def _mosaics(
-    pixels: Tensor, which: Tensor, boxes: Tensor, whole: Tensor, count: int
+    pixels: Tensor, which: Tensor, boxes: Tensor, background: Tensor, count: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The last 4 × ``count`` pictures, four to one: many small things, more than any scene has."""
     kept = len(pixels) - 4 * count
@@ -97,10 +84,10 @@ def _mosaics(
     corner = torch.stack((number % 2, number // 2 % 2), 1) * (SIDE / 2)
     boxes = torch.where(inside[:, None], torch.cat((boxes[:, :2] / 2 + corner, boxes[:, 2:] / 2), 1), boxes)
     which = torch.where(inside, kept + number.div(4, rounding_mode="floor"), which)
-    four = whole[kept:].reshape(count, 4, -1)
-    same = (four == four[:, :1]).all(1)
-    told = torch.where(_OF_ONE, torch.where(same, four[:, 0], _ABSTENTIONS), torch.tensor(IGNORED))
-    return torch.cat((pixels[:kept], mosaics)), which, boxes, torch.cat((whole[:kept], told))
+    grounds = background[kept:].reshape(count, 4)
+    same = (grounds == grounds[:, :1]).all(1)
+    ground = torch.where(same, grounds[:, 0], torch.tensor(BACKGROUND_ANSWERS.index("another")))
+    return torch.cat((pixels[:kept], mosaics)), which, boxes, torch.cat((background[:kept], ground))
 
 
 def with_chimeras(crops: Tensor, names: Tensor, chance: Generator) -> tuple[Tensor, Tensor]:
@@ -110,16 +97,16 @@ def with_chimeras(crops: Tensor, names: Tensor, chance: Generator) -> tuple[Tens
     odd = crops[one].clone()
     half, n = CROP // 2, count // 4
     unlike = names[one, 0] != names[two, 0]
-    dressed = torch.isin(names[one, 0], CHARACTER_NUMBERS) & torch.isin(names[two, 0], CHARACTER_NUMBERS)
+    dressed = torch.isin(names[one, 0], ANIMAL_NUMBERS) & torch.isin(names[two, 0], ANIMAL_NUMBERS)
     for i in range(count):
         if i < 2 * n and unlike[i]:
-            # Characters share their bodies: only left and right halves of two of them make a creature that is neither.
+            # Animals share their bodies: only left and right halves of two of them make a creature that is neither.
             if i % 2 or dressed[i]:
                 odd[i, :, :, half:] = crops[two[i], :, :, half:]
             else:
                 odd[i, :, half:] = crops[two[i], :, half:]
         elif i < 3 * n:
-            side = (8, 16, 32)[i % 3]
+            side = (8, 12, 16)[i % 3]
             blocks = odd[i].unfold(1, side, side).unfold(2, side, side).reshape(3, -1, side, side)
             blocks = blocks[:, torch.randperm(blocks.shape[1], generator=chance)]
             grid = CROP // side
@@ -127,7 +114,7 @@ def with_chimeras(crops: Tensor, names: Tensor, chance: Generator) -> tuple[Tens
         elif i % 2:
             odd[i] = F.interpolate(F.adaptive_avg_pool2d(odd[i : i + 1], 3), (CROP, CROP), mode="bilinear")[0]
         else:
-            away = int(torch.randint(CROP * 15 // 32, CROP * 5 // 8, (), generator=chance)) * (1 if i % 4 else -1)
+            away = int(torch.randint(22, 30, (), generator=chance)) * (1 if i % 4 else -1)
             odd[i] = odd[i].roll(away, 1 + i // 4 % 2)
     nameless = torch.full((count, names.shape[1]), IGNORED)
     nameless[:, 0] = UNKNOWN

@@ -19,16 +19,15 @@ from torch import Generator, Tensor
 from limner.errors import TrainingError
 from limner.storybook.judge.judge import Judge
 from limner.storybook.judge.lessons import Truth
-from limner.storybook.judge.network import GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, splits, to_input
+from limner.storybook.judge.network import COLOUR_ANSWERS, GRID, NAMER_SPLITS, SIDE, cut, to_input
 from limner.storybook.judge.puzzles import lesson
 from limner.storybook.judge.spoil import spoil
 from limner.storybook.judge.thresholds import Thresholds
 from limner.storybook.judge.train import save
-from limner.storybook.scene import GARMENTS
 
 FIRST = 10**15
 """Training's lessons have lower numbers."""
-LOWEST, HIGHEST = 0.4, 0.7
+LOWEST, HIGHEST = 0.6, 0.7
 DAMAGE = 0.5
 
 
@@ -38,7 +37,7 @@ def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.001) -> Threshold
 
     That of the centres lies between the surest empty places and the least sure things, in the middle by ratio.
     """
-    questions = ("centre", "nowhere", "kind", "colour", "garment", "other", "picture")
+    questions = ("centre", "nowhere", "kind", "colour", "garment", "background")
     sure: dict[str, list[Tensor]] = {question: [] for question in questions}
     chance = Generator().manual_seed(0)
     for start in range(0, lessons, 50):
@@ -58,19 +57,18 @@ def fit(judge: Judge, lessons: int = 2000, doubtful: float = 0.001) -> Threshold
 
 def _sureness(judge: Judge, pixels: Tensor, truths: list[Truth]) -> dict[str, Tensor]:
     """The probabilities that the judge gives to the true answers, and to a thing where nothing is."""
-    centres, _, pictures = judge.eyes.finder(pixels.contiguous(memory_format=torch.channels_last))
+    centres, _, backgrounds = judge.eyes.finder(pixels.contiguous(memory_format=torch.channels_last))
     which = torch.cat([torch.full((len(truth.boxes),), i) for i, truth in enumerate(truths)])
     boxes = torch.from_numpy(np.concatenate([truth.boxes for truth in truths]))
     names = torch.from_numpy(np.concatenate([truth.names for truth in truths]))
     # A centre near a cell's edge may show in the neighbouring cell: the surest of the nine around it counts.
     around = torch.nn.functional.max_pool2d(centres.sigmoid()[:, None], 3, 1, 1)[:, 0]
     cells = (boxes[:, :2] / (SIDE / GRID)).long().clamp(0, GRID - 1)
-    shares = _shares(judge.eyes.names(pixels, which, boxes), names, THING_QUESTIONS)
+    parts = judge.eyes.namer(cut(pixels, which, boxes)).split(NAMER_SPLITS, 1)
+    shares = [part.softmax(1).gather(1, names[:, i : i + 1])[:, 0] for i, part in enumerate(parts)]
     # No caption asks for natural fur, which can be near a colour (a rabbit's to white): it does not count here.
-    dyed = names[:, tuple(THING_QUESTIONS).index("colour")] != THING_QUESTIONS["colour"].index("natural")
-    worn = torch.cat([shares[kind] for kind in GARMENTS])
-    other = torch.cat([shares[q] for q in THING_QUESTIONS if q not in ("kind", "body", "colour", *GARMENTS)])
-    whole = torch.from_numpy(np.stack([truth.whole for truth in truths]))
+    dyed = names[:, 1] != COLOUR_ANSWERS.index("natural")
+    ground = torch.tensor([truth.background for truth in truths])
     # The surest place of each picture that is two cells or more from every thing's centre.
     rows = torch.arange(GRID)
     near = ((rows[None, :, None] - cells[:, 1, None, None]).abs() <= 2) & (
@@ -80,20 +78,10 @@ def _sureness(judge: Judge, pixels: Tensor, truths: list[Truth]) -> dict[str, Te
     return {
         "nowhere": centres.sigmoid().masked_fill(taken > 0, 0.0).amax((1, 2)),
         "centre": around[which, cells[:, 1], cells[:, 0]],
-        "kind": torch.cat((shares["kind"], shares["body"])),
-        "colour": shares["colour"][dyed],
-        "garment": worn,
-        "other": other,
-        "picture": torch.cat(list(_shares(pictures, whole, PICTURE_QUESTIONS).values())),
-    }
-
-
-def _shares(logits: Tensor, answers: Tensor, questions: dict[str, tuple[str, ...]]) -> dict[str, Tensor]:
-    """The probability of each true answer."""
-    parts = logits.float().split(splits(questions), 1)
-    return {
-        question: part.softmax(1).gather(1, answers[:, i : i + 1])[:, 0]
-        for i, (question, part) in enumerate(zip(questions, parts, strict=True))
+        "kind": shares[0],
+        "colour": shares[1][dyed],
+        "garment": torch.cat(shares[2:]),
+        "background": backgrounds.softmax(1).gather(1, ground[:, None])[:, 0],
     }
 
 

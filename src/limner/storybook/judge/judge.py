@@ -13,17 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from limner.config import from_table
 from limner.device import autocast
 from limner.errors import InputError, ModelError, RecipeError
 from limner.storybook.judge.network import (
+    BACKGROUND_ANSWERS,
+    COLOUR_ANSWERS,
+    GARMENT_ANSWERS,
     GRID,
-    PICTURE_QUESTIONS,
+    KINDS,
+    NAMER_SPLITS,
     SIDE,
-    THING_QUESTIONS,
     Eyes,
-    splits,
+    cut,
     to_input,
 )
 from limner.storybook.judge.thresholds import Thresholds
@@ -32,11 +36,7 @@ from limner.storybook.scene import GARMENTS, Scene
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights" / "storybook" / "judge" / "judge.safetensors"
 MOST_THINGS = 8
-"""No scene has more than six things: of a picture full of centres only the surest are named."""
-SAME = 0.6
-"""Shared by two boxes, as a share of both together, from which on they are taken for one thing's."""
-EDGE = 0.25
-"""So far outside of a cell, in cells, its own centre may seem to lie."""
+"""No scene has more than four things: of a picture full of centres only the surest are named."""
 BATCH = 64
 
 
@@ -90,60 +90,43 @@ class Judge:
     def _look(self, pixels: Tensor) -> list[Answers]:
         limits = self.thresholds
         with autocast(torch.device("cpu")):
-            centres, boxes, pictures = self.eyes.finder(pixels)
-            which, places, sure = peaks(centres, boxes, limits.centre)
-            names = self.eyes.names(pixels, which, places)
-        said = answered(names, THING_QUESTIONS, limits)
+            centres, boxes, backgrounds = self.eyes.finder(pixels)
+        which, places, sure = peaks(centres, boxes, limits.centre)
+        names = torch.zeros(0, sum(NAMER_SPLITS))
+        if len(which):
+            with autocast(torch.device("cpu")):
+                names = self.eyes.namer(cut(pixels, which, places))
+        kinds, colours, *garments = (_surest(part) for part in names.split(NAMER_SPLITS, 1))
         things: list[list[Found]] = [[] for _ in range(len(pixels))]
         for i, picture in enumerate(which.tolist()):
+            kind = _answer(kinds, i, KINDS[:-1], limits.kind)
             x, y, side = (value / SIDE for value in places[i].tolist())
-            things[picture].append(found_of({q: words[i] for q, words in said.items()}, (x, y, side), float(sure[i])))
-        whole = answered(pictures, PICTURE_QUESTIONS, limits)
-        return [
-            Answers(
-                tuple(found),
-                whole["background"][b],
-                whole["style"][b],
-                _yes(whole["close-up"][b]),
-                whole["arrangement"][b],
+            worn = {g: _answer(garments[j], i, GARMENT_ANSWERS[:-1], limits.garment) for j, g in enumerate(GARMENTS)}
+            things[picture].append(
+                Found(
+                    kind=kind,
+                    colour=_answer(colours, i, COLOUR_ANSWERS[:-1], limits.colour),
+                    size=limits.size_of(side),
+                    garments=worn,
+                    box=(x, y, side),
+                    confidence=float(sure[i]),
+                )
             )
+        ground = _surest(backgrounds)
+        return [
+            Answers(tuple(found), _answer(ground, b, BACKGROUND_ANSWERS[:-1], limits.background))
             for b, found in enumerate(things)
         ]
-
-
-def found_of(said: dict[str, str | None], box: tuple[float, float, float], confidence: float) -> Found:
-    """One thing of the answers ``said`` to ``THING_QUESTIONS``."""
-    return Found(
-        kind=said["kind"],
-        body=said["body"],
-        colour=said["colour"],
-        texture=said["texture"],
-        shape=said["shape"],
-        baby=_yes(said["baby"]),
-        mood=said["mood"],
-        doing=said["doing"],
-        upside_down=_yes(said["upside down"]),
-        from_behind=_yes(said["from behind"]),
-        style=said["style"],
-        garments={kind: said[kind] for kind in GARMENTS},
-        box=box,
-        confidence=confidence,
-    )
-
-
-def _yes(word: str | None) -> bool | None:
-    return None if word is None else word == "yes"
 
 
 def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (M,), boxes (M, 3: x, y, side in pixels) and sureness (M,) of the centres above ``threshold``.
 
-    A centre must lie in its cell or at its edge, and its box may not be that of a surer one: things inside of others or
-    on them share much of the picture, but not both place and size.
+    A centre must be its neighbourhood's highest, and no surer centre's box may cover half of its own.
     """
     heat = centres.sigmoid()
-    own = boxes[:, :2].abs().amax(1) < 0.5 + EDGE
-    which, rows, columns = ((heat > threshold) & own).nonzero(as_tuple=True)
+    top = heat * (F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0] == heat)
+    which, rows, columns = (top > threshold).nonzero(as_tuple=True)
     sure = heat[which, rows, columns]
     cell = SIDE / GRID
     raw = boxes[which, :, rows, columns] * cell
@@ -153,33 +136,30 @@ def peaks(centres: Tensor, boxes: Tensor, threshold: float) -> tuple[Tensor, Ten
     kept: list[int] = []
     for i in order:
         rivals = [j for j in kept if which[j] == which[i]]
-        if len(rivals) < MOST_THINGS and all(_overlap(places[i].tolist(), places[j].tolist()) < SAME for j in rivals):
+        if len(rivals) < MOST_THINGS and all(_overlap(places[i].tolist(), places[j].tolist()) < 0.5 for j in rivals):
             kept.append(i)
     chosen = torch.tensor(kept, dtype=torch.long)
     return which[chosen], places[chosen], sure[chosen]
 
 
 def _overlap(one: Sequence[float], two: Sequence[float]) -> float:
-    """The shared area as a share of that of both together."""
+    """The shared area as a share of the smaller box."""
     shared = 1.0
     for axis in (0, 1):
         low = max(one[axis] - one[2] / 2, two[axis] - two[2] / 2)
         high = min(one[axis] + one[2] / 2, two[axis] + two[2] / 2)
         shared *= max(0.0, high - low)
-    return shared / (one[2] ** 2 + two[2] ** 2 - shared)
+    return shared / min(one[2], two[2]) ** 2
 
 
-def answered(logits: Tensor, questions: dict[str, tuple[str, ...]], limits: Thresholds) -> dict[str, list[str | None]]:
-    """Each question's answers, one a row of ``logits``; None where the judge is not sure enough."""
-    found: dict[str, list[str | None]] = {}
-    for (question, words), part in zip(questions.items(), logits.split(splits(questions), 1), strict=True):
-        shares, answers = part.float().softmax(1).max(1)
-        least = limits.picture if questions is PICTURE_QUESTIONS else limits.of_thing(question)
-        found[question] = [
-            words[answer] if share >= least and answer < len(words) else None
-            for share, answer in zip(shares.tolist(), answers.tolist(), strict=True)
-        ]
-    return found
+def _surest(logits: Tensor) -> list[tuple[float, int]]:
+    shares, answers = logits.float().softmax(1).max(1)
+    return list(zip(shares.tolist(), answers.tolist(), strict=True))
+
+
+def _answer(surest: list[tuple[float, int]], at: int, words: Sequence[str], threshold: float) -> str | None:
+    share, answer = surest[at]
+    return words[answer] if share >= threshold and answer < len(words) else None
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

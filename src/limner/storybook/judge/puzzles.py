@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from limner.storybook.dice import Dice
 from limner.storybook.draw import draw
 from limner.storybook.judge.lessons import Truth, roll_scene, truth_of
-from limner.storybook.judge.nearmiss import near_misses
-from limner.storybook.judge.network import SIDE, THING_QUESTIONS, number, to_input
-from limner.storybook.scene import Scene
+from limner.storybook.judge.network import COLOUR_ANSWERS, GARMENT_ANSWERS, KINDS, SIDE
+from limner.storybook.scene import ANIMALS, COLOURS, GARMENTS, THINGS, Garment, Scene, Thing
 
-UNKNOWN = number(THING_QUESTIONS, "kind", None)
-_ABSTENTIONS = tuple(number(THING_QUESTIONS, question, None) for question in THING_QUESTIONS)
+UNKNOWN = KINDS.index("nothing known")
+UNCLEAR_COLOUR = COLOUR_ANSWERS.index("unclear")
+UNCLEAR_GARMENT = GARMENT_ANSWERS.index("unclear")
 IGNORED = -100
 """A question without an answer; cross-entropy skips it."""
 
@@ -27,27 +26,20 @@ MIXED, BROKEN, STRAY = 0.25, 0.07, 0.10
 """How often a lesson has such a fault."""
 CLEAR, UNCLEAR = 0.10, 0.28
 """Up to the one share of something else, a thing is still what it was; from the other on it is unclear what it is."""
-AT_ONE_PLACE = 4.5
-"""Pixels by which the boxes of two drawings of one thing may differ."""
-SIZES = (SIDE, SIDE, 128)
-"""Sides of the drawings that are learned from: the judge's own, which is the shipped painter's, and a smaller one."""
-WHOLE = 165
-"""From this side in pixels on a thing fills the picture."""
 
 Lesson = tuple[np.ndarray, Truth]
 
 
 def lesson(seed: int, *, whole: bool = False) -> Lesson:
-    """A drawn picture (uint8 (192, 192, 3)) and its truth, with a fault now and then unless ``whole``."""
+    """A drawn picture (uint8 (128, 128, 3)) and its truth, with a fault now and then unless ``whole``."""
     dice = Dice("lesson", seed)
     scene, draw_seed = roll_scene(dice), dice.below(2**31)
-    size = dice.pick(SIZES)
-    done = _drawn(scene, draw_seed, size), truth_of(scene, draw_seed)
+    done = draw(scene, size=SIDE, seed=draw_seed), truth_of(scene, draw_seed)
     if whole:
         return done
     fate = dice.unit()
     if fate < MIXED:
-        return _mixed(*done, scene, draw_seed, size, dice)
+        return _mixed(*done, scene, draw_seed, dice)
     if fate < MIXED + BROKEN:
         return _broken(*done, dice)
     if fate < MIXED + BROKEN + STRAY:
@@ -55,21 +47,10 @@ def lesson(seed: int, *, whole: bool = False) -> Lesson:
     return done
 
 
-def _drawn(scene: Scene, draw_seed: int, size: int) -> np.ndarray:
-    """The drawing of ``size`` pixels as the judge sees it: uint8 (192, 192, 3)."""
-    picture = draw(scene, size=size, seed=draw_seed)
-    if size == SIDE:
-        return picture
-    seen = to_input(torch.from_numpy(picture)[None])[0].permute(1, 2, 0)
-    return ((seen + 1) * 127.5).round().clamp(0, 255).byte().numpy()
-
-
 def _broken(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
     """One thing loses about half of itself to the background: still something, but nothing that has a name."""
     at = dice.below(len(truth.boxes))
     x, y, side = truth.boxes[at]
-    if side > WHOLE:
-        return picture, truth
     share = dice.between(0.36, 0.6)
     low_x, low_y = max(0, int(x - side / 2) - 2), max(0, int(y - side / 2) - 2)
     high_x, high_y = int(x + side / 2) + 3, int(y + side / 2) + 3
@@ -94,8 +75,8 @@ def _broken(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
 
 def _stray(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
     """Something more stands where nothing should: a spot, a bar, or a piece of another picture."""
-    picture, size = picture.copy(), dice.between(13, 45)
-    width, height = (max(7, int(size * dice.between(0.5, 1.0))) if dice.chance(0.5) else int(size) for _ in range(2))
+    picture, size = picture.copy(), dice.between(9, 30)
+    width, height = (max(5, int(size * dice.between(0.5, 1.0))) if dice.chance(0.5) else int(size) for _ in range(2))
     for _ in range(20):
         x, y = dice.between(size / 2, SIDE - size / 2), dice.between(size / 2, SIDE - size / 2)
         apart = np.abs(truth.boxes[:, :2] - (x, y)).max(1) - truth.boxes[:, 2] / 2
@@ -130,46 +111,65 @@ def _stray(picture: np.ndarray, truth: Truth, dice: Dice) -> Lesson:
     return picture, replace(truth, boxes=np.concatenate((truth.boxes, box)), names=np.concatenate((truth.names, name)))
 
 
-def _mixed(picture: np.ndarray, truth: Truth, scene: Scene, draw_seed: int, size: int, dice: Dice) -> Lesson:
-    """Parts of the picture are taken from the same scene with one thing changed.
+def _mixed(picture: np.ndarray, truth: Truth, scene: Scene, draw_seed: int, dice: Dice) -> Lesson:
+    """Parts of the picture are taken from the same scene with one attribute changed.
 
     How much of what differs is the other's tells, for each thing, whether it is still the one, the other, or unclear.
     """
-    changes = [changed for _, changed in near_misses(scene, dice.below(2**31))]
-    if not changes:
-        return picture, truth
-    changed = dice.pick(changes)
-    other_truth = truth_of(changed, draw_seed)
-    if len(other_truth.boxes) != len(truth.boxes):
-        return picture, truth
-    if np.abs(other_truth.boxes - truth.boxes).max() > AT_ONE_PLACE:
-        return picture, truth
-    other = _drawn(changed, draw_seed, size)
+    changed, column = _changed(scene, dice)
+    other, other_truth = draw(changed, size=SIDE, seed=draw_seed), truth_of(changed, draw_seed)
     mask = _mask(truth, dice)
     differs = (picture != other).any(2)
     mixed = np.where(mask[..., None], other, picture)
     names = truth.names.copy()
+    unclear = UNKNOWN if column == 0 else UNCLEAR_COLOUR if column == 1 else UNCLEAR_GARMENT
     for i, (x, y, side) in enumerate(truth.boxes):
         rows = slice(max(0, int(y - side / 2)), int(y + side / 2) + 1)
         columns = slice(max(0, int(x - side / 2)), int(x + side / 2) + 1)
         area = differs[rows, columns]
-        if area.any():
-            share = float(mask[rows, columns][area].mean())
-            names[i] = [
-                _torn(share, *told) for told in zip(truth.names[i], other_truth.names[i], _ABSTENTIONS, strict=True)
-            ]
-    # Of the picture as a whole nothing is said where the two differ.
-    whole = np.where(truth.whole == other_truth.whole, truth.whole, IGNORED)
-    return mixed, replace(truth, names=names, whole=whole)
+        if not area.any() or names[i, column] == other_truth.names[i, column]:
+            continue
+        share = float(mask[rows, columns][area].mean())
+        if share > 1 - CLEAR:
+            names[i, column] = other_truth.names[i, column]
+        elif share > CLEAR:
+            names[i, column] = unclear if UNCLEAR < share < 1 - UNCLEAR else IGNORED
+    return mixed, replace(truth, names=names)
 
 
-def _torn(share: float, one: int, other: int, unclear: int) -> int:
-    """What a thing is that is ``share`` the ``other`` and else the ``one``."""
-    if one == other or share <= CLEAR:
-        return one
-    if share > 1 - CLEAR:
-        return other
-    return unclear if UNCLEAR < share < 1 - UNCLEAR else IGNORED
+def _changed(scene: Scene, dice: Dice) -> tuple[Scene, int]:
+    """``scene`` with one attribute of one thing changed, and the column of ``Truth.names`` that tells it.
+
+    Kinds stay things or animals and colours stay said or unsaid, so that the drawer's dice fall as before.
+    """
+    at = dice.below(len(scene.things))
+    thing = scene.things[at]
+    column = dice.pick((2, 2, 3, 3, 4, 5, 0)) if thing.garments else dice.below(2)
+    if column == 1 and thing.colour is None:
+        column = 0
+    if column == 0:
+        sort = THINGS if thing.kind in THINGS else ANIMALS
+        new = replace(thing, kind=dice.pick([kind for kind in sort if kind != thing.kind]))
+    elif column == 1:
+        new = replace(thing, colour=dice.pick([colour for colour in COLOURS if colour != thing.colour]))
+    else:
+        new, column = _redressed(thing, dice)
+    things = scene.things[:at] + (new,) + scene.things[at + 1 :]
+    return replace(scene, things=things), column
+
+
+def _redressed(thing: Thing, dice: Dice) -> tuple[Thing, int]:
+    """Another colour for one garment, or one garment more or less."""
+    kind = dice.pick(GARMENTS)
+    worn = {garment.kind: garment.colour for garment in thing.garments}
+    if kind in worn and (len(worn) == 1 or dice.chance(0.75)):
+        worn[kind] = dice.pick([colour for colour in COLOURS if colour != worn[kind]])
+    elif kind in worn:
+        del worn[kind]
+    else:
+        worn[kind] = dice.pick(COLOURS)
+    garments = tuple(Garment(name, colour) for name, colour in worn.items())
+    return replace(thing, garments=garments), 2 + GARMENTS.index(kind)
 
 
 def _mask(truth: Truth, dice: Dice) -> np.ndarray:
@@ -182,7 +182,7 @@ def _mask(truth: Truth, dice: Dice) -> np.ndarray:
     if way == 1:
         return (rows > y + side * dice.between(-0.35, 0.35)) ^ dice.chance(0.5)
     if way == 2:
-        patch = dice.pick((12, 24, 48))
+        patch = dice.pick((8, 16, 32))
         cells, share = SIDE // patch, dice.between(0.2, 0.8)
         chosen = np.array([dice.chance(share) for _ in range(cells * cells)]).reshape(cells, cells)
         return np.kron(chosen, np.ones((patch, patch), bool))

@@ -2,7 +2,7 @@
 
 A tokenizer's reconstructions are blurred, blotchy and coarse in patches. None is seen in training: the damage below
 only imitates such faults (it takes drawn pictures to about 20–35 dB), so that the judge is nobody's accomplice.
-Pictures are float (B, 3, 192, 192) in [−1, 1]; all chance comes from a ``torch.Generator``.
+Pictures are float (B, 3, 128, 128) in [−1, 1]; all chance comes from a ``torch.Generator``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def coarse(x: Tensor, strength: float, chance: Generator) -> Tensor:
     side = x.shape[-1]
     small = max(16, round(side / (1.2 + 1.8 * strength)))
     shrink = ("area", "bilinear")[_below(2, chance)]
-    grow = ("bilinear", "bicubic")[_below(2, chance)]
+    grow = ("bilinear", "bicubic", "nearest")[min(2, _below(5, chance) // 2)]
     down = F.interpolate(x, (small, small), mode=shrink)
     return F.interpolate(down, (side, side), mode=grow)
 
 
 def blurred(x: Tensor, strength: float, chance: Generator) -> Tensor:
-    """Gaussian blur with a radius of 0.5 to 2.5 pixels."""
-    sigma = 0.5 + 2.0 * strength
+    """Gaussian blur with a radius of 0.4 to 2 pixels."""
+    sigma = 0.4 + 1.6 * strength
     reach = math.ceil(2.5 * sigma)
     at = torch.arange(-reach, reach + 1, dtype=torch.float32)
     line = torch.exp(-at.square() / (2 * sigma * sigma))
@@ -64,27 +64,25 @@ def tinted(x: Tensor, strength: float, chance: Generator) -> Tensor:
 
 
 def patchy(x: Tensor, strength: float, chance: Generator) -> Tensor:
-    """Patches of 12 or 24 pixels, each with a level of its own that is a little off."""
-    cells = x.shape[-1] // (12, 24)[_below(2, chance)]
+    """Patches of 8 or 16 pixels, each with a level of its own that is a little off."""
+    cells = x.shape[-1] // (8, 16)[_below(2, chance)]
     level = torch.randn((len(x), 3, cells, cells), generator=chance) * (0.02 + 0.08 * strength)
     return x + F.interpolate(level, x.shape[-2:], mode="nearest")
 
 
 def cosines(x: Tensor, strength: float, chance: Generator) -> Tensor:
-    """Patches of 12 or 24 pixels without their high frequencies, the rest rounded: JPEG's and a tokenizer's fault."""
-    n = (12, 24)[_below(2, chance)]
+    """Patches of 8 or 16 pixels without their high frequencies, the rest rounded: JPEG's and a tokenizer's fault."""
+    n = (8, 16)[_below(2, chance)]
     basis = _cosine_basis(n)
     kept = max(2, round(n * (0.85 - 0.5 * strength)))
     small = basis[:kept]
-    height, width = x.shape[-2:]
-    x = F.pad(x, (0, -width % n, 0, -height % n), mode="replicate")
     b, c, h, w = x.shape
     # (B, C, rows, n, columns, n): each patch to its lowest kept × kept frequencies and back.
     blocks = x.reshape(b, c, h // n, n, w // n, n)
     waves = torch.einsum("pi,bcrijk,qk->bcrpjq", small, blocks, small)
-    step = (0.02 + 0.5 * strength) * (n / 12)
+    step = (0.02 + 0.5 * strength) * (n / 8)
     waves = torch.round(waves / step) * step
-    return torch.einsum("pi,bcrpjq,qk->bcrijk", small, waves, small).reshape(b, c, h, w)[..., :height, :width]
+    return torch.einsum("pi,bcrpjq,qk->bcrijk", small, waves, small).reshape(b, c, h, w)
 
 
 def _cosine_basis(n: int) -> Tensor:
@@ -95,10 +93,10 @@ def _cosine_basis(n: int) -> Tensor:
 
 
 def wavy(x: Tensor, strength: float, chance: Generator) -> Tensor:
-    """Everything shifted by up to 3 pixels, smoothly or patch by patch."""
+    """Everything shifted by up to 2.5 pixels, smoothly or patch by patch."""
     side = x.shape[-1]
     cells, mode = ((6, "bicubic"), (12, "bicubic"), (8, "nearest"), (16, "nearest"))[_below(4, chance)]
-    reach = (0.6 + 1.8 * strength) * 2.0 / side
+    reach = (0.5 + 1.3 * strength) * 2.0 / side
     shift = torch.randn((len(x), 2, cells, cells), generator=chance) * reach * (0.6 if mode == "nearest" else 1.0)
     shift = F.interpolate(shift, (side, side), mode=mode)
     identity = torch.eye(2, 3).expand(len(x), 2, 3)
@@ -107,28 +105,20 @@ def wavy(x: Tensor, strength: float, chance: Generator) -> Tensor:
 
 
 DAMAGES: tuple[Damage, ...] = (coarse, blurred, noisy, tinted, patchy, cosines, wavy)
-HIDING, HIDES = frozenset({coarse, blurred, noisy, cosines, wavy}), 0.4
-"""Damages that hide small things, and the strength from which on they do."""
 
 
 def spoil(pictures: Tensor, chance: Generator, *, most: float = 1.0, group: int = 8) -> Tensor:
-    """Damage ``pictures`` group by group: a third stays as drawn, others get one to three faults, up to ``most``."""
-    return damaged(pictures, chance, most=most, group=group)[0]
-
-
-def damaged(pictures: Tensor, chance: Generator, *, most: float = 1.0, group: int = 8) -> tuple[Tensor, Tensor]:
-    """As ``spoil``, and which of the pictures (B,) no longer show their small things."""
-    parts, hidden = [], []
+    """Damage ``pictures`` group by group: a sixth stays as drawn, others get one to three faults, up to ``most``."""
+    parts = []
     for part in pictures.split(group):
-        faults, hides = (0, 0, 1, 1, 2, 3)[_below(6, chance)], False
+        faults = _below(6, chance)
+        faults = 0 if faults == 0 else 1 + (faults - 1) % 3
         for _ in range(faults):
             # Many faults together are each milder, so that a small garment's colour stays to be seen.
             strength = float(torch.rand((), generator=chance)) * most / (1.0 + 0.35 * (faults - 1))
-            damage = DAMAGES[_below(len(DAMAGES), chance)]
-            part, hides = damage(part, strength, chance), hides or (damage in HIDING and strength > HIDES)
+            part = DAMAGES[_below(len(DAMAGES), chance)](part, strength, chance)
         parts.append(part)
-        hidden.append(torch.full((len(part),), hides))
-    return torch.cat(parts).clamp(-1.0, 1.0), torch.cat(hidden)
+    return torch.cat(parts).clamp(-1.0, 1.0)
 
 
 def nothing(count: int, drawn: Tensor, chance: Generator) -> Tensor:
@@ -140,8 +130,8 @@ def nothing(count: int, drawn: Tensor, chance: Generator) -> Tensor:
         lambda: F.interpolate(_uniform((1, 3, 2, 2), -1, 1, chance), (side, side), mode="bilinear")[0],
         lambda: torch.randn((3, side, side), generator=chance) * _uniform((), 0.2, 1.0, chance),
         lambda: _blotches(side, chance),
-        lambda: _patches(drawn, (12, 24)[_below(2, chance)], chance),
-        lambda: _patches(drawn, 24, chance),
+        lambda: _patches(drawn, (8, 16)[_below(2, chance)], chance),
+        lambda: _patches(drawn, 16, chance),
     )
     return torch.stack([makers[_below(len(makers), chance)]() for _ in range(count)]).clamp(-1.0, 1.0)
 

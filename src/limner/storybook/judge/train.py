@@ -14,63 +14,45 @@ import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from limner.device import autocast
 from limner.files import make_folder, write_atomically
-from limner.muon import as_matrix, flat, muon_for
 from limner.progress import progress
 from limner.storybook.judge.batches import Batch, make_batch, with_chimeras
 from limner.storybook.judge.judge import Judge
-from limner.storybook.judge.network import DRAWN, GRID, PICTURE_QUESTIONS, SIDE, THING_QUESTIONS, Eyes, cut, splits
+from limner.storybook.judge.network import GRID, NAMER_SPLITS, SIDE, Eyes, cut
 from limner.storybook.judge.puzzles import IGNORED
 from limner.storybook.judge.thresholds import Thresholds
 
 CELL = SIDE / GRID
-OUTER = (
-    "finder.fine.0.", "finder.head.", "finder.whole.2.",
-    "namer.body.0.", "namer.places", "namer.queries", "namer.answers.", "namer.dye.",
-)  # fmt: skip
-"""First and last layers, places and queries, which are not for Muon."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Steps of ``batch`` pictures, of which ``empty`` show nothing; Muon with a one-cycle rate; EMA.
+    """Steps of ``batch`` pictures, of which ``empty`` show nothing; AdamW with a one-cycle rate; EMA."""
 
-    rate: of first and last layers, gains and biases, by AdamW. muon_rate: of what lies between. finder_alone: the
-    namer stays as it is.
-    """
-
-    steps: int = 3200
+    steps: int = 2000
     batch: int = 64
     empty: int = 7
     mosaics: int = 4
     rate: float = 3e-3
-    muon_rate: float = 4e-3
     decay: float = 0.05
     ema: float = 0.99
     seed: int = 1
-    finder_alone: bool = False
 
 
 def finder_loss(eyes: Eyes, batch: Batch) -> Tensor:
-    """CenterNet's focal loss on the map of centres, L1 on the boxes there, cross-entropy on the picture's answers.
-
-    Centres may lie in neighbouring cells (a cup on an armchair): bumps are narrow, and a cell has the box of the thing
-    whose centre is in it, or else is nearest.
-    """
-    centres, boxes, answers = eyes.finder(batch.pixels)
+    """CenterNet's focal loss on the map of centres, L1 on the boxes there, cross-entropy on the background."""
+    centres, boxes, grounds = eyes.finder(batch.pixels)
     cells = batch.boxes / CELL
     at = torch.arange(GRID) + 0.5
     # (M, 16, 16): a bump around each centre; a picture's target is the highest of its things' bumps.
     apart = (at[None, :, None] - cells[:, 1, None, None]).square() + (at[None, None] - cells[:, 0, None, None]).square()
-    width = (0.06 * cells[:, 2]).clamp_min(0.4)[:, None, None]
+    width = (0.11 * cells[:, 2]).clamp_min(0.45)[:, None, None]
     bumps = torch.exp(-apart / (2 * width.square()))
     columns, rows = cells[:, 0].long().clamp(0, GRID - 1), cells[:, 1].long().clamp(0, GRID - 1)
     bumps[torch.arange(len(cells)), rows, columns] = 1.0
@@ -79,35 +61,21 @@ def finder_loss(eyes: Eyes, batch: Batch) -> Tensor:
     focal = torch.where(
         target == 1, -((1 - share) ** 2) * share.log(), -((1 - target) ** 4) * share**2 * (1 - share).log()
     )
-    # Of two in one cell, the smaller.
-    first = apart.index_put((torch.arange(len(cells)), rows, columns), cells[:, 2] - GRID)
-    least = torch.full_like(centres, torch.inf)
-    least.scatter_reduce_(0, batch.which[:, None, None].expand_as(first), first, "amin")
-    thing, row, column = ((apart < 1.5**2) & (first == least[batch.which])).nonzero(as_tuple=True)
+    thing, row, column = (apart < 1.5**2).nonzero(as_tuple=True)
     wanted = torch.stack((cells[thing, 0] - column - 0.5, cells[thing, 1] - row - 0.5, cells[thing, 2]), 1)
     off = (boxes[batch.which[thing], :, row, column] - wanted).abs().mean()
-    return focal.sum() / len(cells) + off + 0.5 * _answers_loss(answers, batch.whole, PICTURE_QUESTIONS)
+    return focal.sum() / len(cells) + off + 0.5 * F.cross_entropy(grounds, batch.background, ignore_index=IGNORED)
 
 
 def namer_loss(eyes: Eyes, batch: Batch, chance: Generator) -> tuple[Tensor, Tensor]:
-    """Cross-entropy on every answer about each thing's crop, and about chimeras; and the kinds' accuracy."""
+    """Cross-entropy on kind, colour and garments of every thing's crop and of chimeras; and the kinds' accuracy."""
     wobble = torch.randn((len(batch.boxes), 3), generator=chance) * 0.035 * batch.boxes[:, 2:]
     crops = cut(batch.pixels, batch.which, batch.boxes + wobble)
     crops, names = with_chimeras(crops, batch.names, chance)
-    # On a CPU the backward pass of torch's fused attention takes longer than plain products over so few queries.
-    with sdpa_kernel(SDPBackend.MATH):
-        logits = eyes.namer(crops.contiguous(memory_format=torch.channels_last))
-    right = (logits[:, : len(DRAWN) + 1].argmax(1) == names[:, 0]).float().mean()
-    return _answers_loss(logits, names, THING_QUESTIONS), right
-
-
-def _answers_loss(logits: Tensor, answers: Tensor, questions: dict[str, tuple[str, ...]]) -> Tensor:
-    """The sum over questions of the mean cross-entropy of those that have an answer."""
-    total = logits.new_zeros(())
-    for i, part in enumerate(logits.split(splits(questions), 1)):
-        asked = (answers[:, i] != IGNORED).sum().clamp_min(1)
-        total = total + F.cross_entropy(part, answers[:, i], ignore_index=IGNORED, reduction="sum") / asked
-    return total
+    parts = eyes.namer(crops.contiguous(memory_format=torch.channels_last)).split(NAMER_SPLITS, 1)
+    losses = [F.cross_entropy(part, names[:, i], ignore_index=IGNORED) for i, part in enumerate(parts)]
+    right = (parts[0].argmax(1) == names[:, 0]).float().mean()
+    return losses[0] + losses[1] + 1.5 * torch.stack(losses[2:]).sum(), right
 
 
 def train(run: Path, settings: Settings, minutes: float, first: Judge | None = None) -> Eyes:
@@ -120,7 +88,10 @@ def train(run: Path, settings: Settings, minutes: float, first: Judge | None = N
     mean = torch.optim.swa_utils.AveragedModel(
         eyes, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.ema), use_buffers=True
     )
-    optimizer = _Optimizer(eyes, settings)
+    weights = [p for p in eyes.parameters() if p.ndim > 1]
+    others = [p for p in eyes.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": settings.decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=(0.9, 0.98))
     facts = asdict(settings) | {"before": first.facts if first else None}
     saved, start = run / "state.pt", 0
     if saved.exists():
@@ -131,6 +102,8 @@ def train(run: Path, settings: Settings, minutes: float, first: Judge | None = N
     until = time.monotonic() + 60 * minutes
     with progress("judge", settings.steps, done=start) as bar:
         for step in range(start, settings.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.rate * _cycle((step + 1) / settings.steps)
             batch = make_batch(
                 settings.seed, step, batch=settings.batch, empty=settings.empty, mosaics=settings.mosaics
             )
@@ -138,13 +111,11 @@ def train(run: Path, settings: Settings, minutes: float, first: Judge | None = N
             eyes.train()
             with autocast(torch.device("cpu")):
                 finder = finder_loss(eyes, batch)
-                namer = right = finder.new_zeros(())
-                if not settings.finder_alone:
-                    namer, right = namer_loss(eyes, batch, chance)
-            eyes.zero_grad(set_to_none=True)
+                namer, right = namer_loss(eyes, batch, chance)
+            optimizer.zero_grad(set_to_none=True)
             (finder + namer).backward()
             nn.utils.clip_grad_norm_(eyes.parameters(), 5.0)
-            optimizer.step(_cycle((step + 1) / settings.steps))
+            optimizer.step()
             mean.update_parameters(eyes)
             measures = {"finder": finder.item(), "namer": namer.item(), "right": right.item()}
             bar.advance(1, **measures)
@@ -160,39 +131,6 @@ def train(run: Path, settings: Settings, minutes: float, first: Judge | None = N
                 break
     assert isinstance(mean.module, Eyes)
     return mean.module
-
-
-class _Optimizer:
-    """Muon for the hidden weights, AdamW for the others."""
-
-    def __init__(self, eyes: Eyes, settings: Settings) -> None:
-        named = dict(eyes.named_parameters())
-        self._hidden = [p for name, p in named.items() if p.ndim > 1 and not name.startswith(OUTER)]
-        self._views = [as_matrix(p) for p in self._hidden]
-        outer = [p for name, p in named.items() if p.ndim > 1 and name.startswith(OUTER)]
-        single = [p for p in named.values() if p.ndim <= 1]
-        groups = [{"params": outer, "weight_decay": settings.decay}, {"params": single, "weight_decay": 0.0}]
-        muon = muon_for(torch.device("cpu"))(
-            self._views, lr=settings.muon_rate, weight_decay=settings.decay, adjust_lr_fn="match_rms_adamw"
-        )
-        self._parts = ((torch.optim.AdamW(groups, betas=(0.9, 0.98)), settings.rate), (muon, settings.muon_rate))
-
-    def step(self, share: float) -> None:
-        """Update at this share of the highest rates."""
-        for view, parameter in zip(self._views, self._hidden, strict=True):
-            if view is not parameter:
-                view.grad = None if parameter.grad is None else flat(parameter.grad)
-        for part, rate in self._parts:
-            for group in part.param_groups:
-                group["lr"] = rate * share
-            part.step()
-
-    def state_dict(self) -> list[dict[str, Any]]:
-        return [part.state_dict() for part, _ in self._parts]
-
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        for (part, _), state in zip(self._parts, states, strict=True):
-            part.load_state_dict(state)
 
 
 def _cycle(share: float) -> float:
@@ -213,22 +151,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--rate", type=float, default=Settings.rate, help="of AdamW; Muon's keeps its ratio to it")
+    parser.add_argument("--rate", type=float, default=Settings.rate)
     parser.add_argument("--init", type=Path, help="a judge's file to start from")
-    parser.add_argument("--seed", type=int, default=Settings.seed)
-    parser.add_argument("--finder-alone", action="store_true", help="leave the namer as it is")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     first = Judge.load(options.init) if options.init else None
-    settings = Settings(
-        steps=options.steps,
-        rate=options.rate,
-        muon_rate=Settings.muon_rate * options.rate / Settings.rate,
-        seed=options.seed,
-        finder_alone=options.finder_alone,
-    )
-    train(make_folder(options.run), settings, options.minutes, first)
+    train(make_folder(options.run), Settings(steps=options.steps, rate=options.rate), options.minutes, first)
 
 
 if __name__ == "__main__":

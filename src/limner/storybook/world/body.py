@@ -1,4 +1,4 @@
-"""The body that all characters share: measures, fur, limbs. Garments are cut to the same measures.
+"""The body that all animals share: measures, fur, limbs. Garments are cut to the same measures.
 
 Upright like picture-book characters, facing the viewer, in the unit box: feet at the bottom, head in the upper half,
 arms spread so that hands and sleeves stand clear of the body.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from limner.storybook.world.brush import Brush
-from limner.storybook.world.colours import RGB, mix, tone
+from limner.storybook.world.colours import BLUSH, INK, RGB, luminance, mix, tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +40,17 @@ class Frame:
     """Where a hat's brim sits."""
     hat: float = 0.165
     """Half width of a hat's crown."""
-    eye_x: float = 0.1
-    eye_y: float = -0.01
-    eye_r: float = 0.033
-    """Where the eyes sit (±x; y counted from ``head_y``) and how large they are."""
-    cheek_x: float = 0.165
-    cheek_y: float = 0.065
-    mouth_y: float | None = 0.055
-    """The nose under which the mouth is drawn, counted from ``head_y``; None for a beak."""
-    top: float = -0.49
-    """The highest point of head and ears."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fur:
-    """A character's own colours: coat, belly and muzzle, markings and spikes, inner ears, feet."""
+    """An animal's own colours: coat, belly and muzzle, markings and spikes, inner ears, feet."""
 
     coat: RGB
     light: RGB
     dark: RGB
     inner: RGB = (244, 168, 172)
     feet: RGB | None = None
-    face: RGB | None = None
-    """Around the eyes, where that is not the coat's colour."""
 
 
 @cache
@@ -70,7 +58,7 @@ def dyed(colour: RGB, natural: Fur) -> Fur:
     """The fur of an animal whose colour is said: the coat in that colour, the rest following it."""
     shades = tone(colour)
     light = mix(colour, (255, 255, 255), 0.62)
-    return Fur(colour, light, shades.dark, natural.inner, natural.feet, natural.face and light)
+    return Fur(colour, light, shades.dark, natural.inner, natural.feet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,35 +93,46 @@ def torso_path(frame: Frame, top: float, bottom: float, grow: float = 0.0) -> st
     )
 
 
-def draw_limbs(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
-    """Legs, feet, arms and hands in fur; the torso goes over them."""
+def draw_body(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
+    """Arms, hands, legs, feet and torso in fur."""
     feet = fur.feet or fur.coat
     for sign in (-1.0, 1.0):
         brush.blob(sign * (frame.leg_x + 0.018), frame.foot_y, 0.098, 0.046, feet)
         brush.limb(sign * frame.leg_x, frame.hip_y, sign * frame.leg_x, frame.foot_y - 0.075, frame.leg, fur.coat)
-    for sign, (x, y) in zip((-1.0, 1.0), hands(frame, pose)):
+    ends = hands(frame, pose)
+    for sign, (x, y) in zip((-1.0, 1.0), ends):
         brush.limb(sign * frame.chest * 0.8, frame.shoulder_y, x, y, frame.arm, fur.coat)
-    draw_hands(brush, frame, fur, pose)
-
-
-def draw_hands(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
-    """The two hands alone: again over what they hold."""
-    for x, y in hands(frame, pose):
         brush.blob(x, y, frame.hand_r, frame.hand_r, fur.coat)
-
-
-def draw_torso(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
-    """The torso, one with the arms."""
     brush.shape(torso_path(frame, frame.neck_y, frame.hip_y + 0.03), fur.coat)
-    for sign, (x, y) in zip((-1.0, 1.0), hands(frame, pose)):
+    for sign, (x, y) in zip((-1.0, 1.0), ends):
         brush.stick(sign * frame.chest * 0.5, frame.shoulder_y, x, y, frame.arm, fur.coat)
-
-
-def draw_belly(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
-    """A light belly."""
     brush.oval(0, frame.hip_y - 0.1, frame.hips * 0.66, 0.115, fur.light)
 
 
-def draw_head(brush: Brush, frame: Frame, fur: Fur, pose: Pose) -> None:
-    """A round head."""
-    brush.blob(0, frame.head_y, frame.head_rx, frame.head_ry, fur.coat)
+def draw_eyes(brush: Brush, x: float, y: float, r: float, coat: RGB) -> None:
+    """Two eyes at ±x with a glint; on dark fur they are set in white."""
+    for sign in (-1.0, 1.0):
+        if luminance(coat) < 100:
+            brush.oval(sign * x, y, r * 1.55, r * 1.75, (252, 250, 244))
+        brush.oval(sign * x, y, r, r * 1.2, INK)
+        brush.oval(sign * x - r * 0.3, y - r * 0.45, r * 0.38, r * 0.38, (255, 255, 255))
+
+
+def draw_cheeks(brush: Brush, x: float, y: float, coat: RGB) -> None:
+    """Two rosy cheeks at ±x."""
+    colour = mix(coat, BLUSH, 0.55)
+    brush.oval(-x, y, 0.042, 0.03, colour)
+    brush.oval(x, y, 0.042, 0.03, colour)
+
+
+def draw_mouth(brush: Brush, y: float, colour: RGB = INK) -> None:
+    """A small smile under a nose at height ``y``."""
+    brush.edge(_mouth(y), 0.75, colour)
+
+
+@cache
+def _mouth(y: float) -> str:
+    return (
+        f"M -0.055 {y + 0.03:.4f} Q -0.028 {y + 0.075:.4f} 0 {y + 0.04:.4f} "
+        f"Q 0.028 {y + 0.075:.4f} 0.055 {y + 0.03:.4f}"
+    )

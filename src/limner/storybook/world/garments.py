@@ -18,22 +18,14 @@ Tailoring = Callable[[Brush, Frame, Pose, Tone], None]
 class GarmentKind:
     """A garment's words, its drawing, and when it is put on.
 
-    ``layer``: garments are drawn from the lowest to the highest: those under 6 before the head, the others after it;
-    those from 10 on belong to the head, the others to the body.
+    ``layer``: garments are drawn from the lowest to the highest, those under 10 before the head, the others after it.
     ``chinese_verb``: 戴着 for what is put on head and hands, 穿着 for what the body is in.
-    ``back``: how it looks from behind, None where as from the front. ``excludes``: what isn't worn with it.
     """
 
     noun: Noun
     layer: int
     chinese_verb: str
     draw: Tailoring
-    back: Tailoring | None = None
-    excludes: tuple[str, ...] = ()
-
-
-def _unseen(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    """Cannot be seen from there."""
 
 
 @cache
@@ -129,99 +121,11 @@ def _trousers(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
     brush.edge(path)
 
 
-# --- scarf, boots, glasses, tutu ---------------------------------------------------------------------------------
-
-
-def _scarf(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    y, w = frame.neck_y + 0.075, min(frame.chest, 0.16) + 0.015
-    brush.limb(w * 0.42, y + 0.02, w * 0.62, y + 0.19, 0.088, colour.main)
-    brush.limb(w * 0.55, y + 0.185, w * 0.68, y + 0.185, 0.04, colour.dark)
-    brush.limb(-w, y - 0.012, w, y - 0.012, 0.098, colour.main)
-    brush.stick(-w * 0.8, y + 0.006, w * 0.2, y + 0.006, 0.045, colour.dark)
-    brush.blob(w * 0.45, y - 0.005, 0.056, 0.058, colour.main)
-
-
-def _scarf_behind(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    y, w = frame.neck_y + 0.063, min(frame.chest, 0.16) + 0.015
-    brush.limb(-w, y, w, y, 0.098, colour.main)
-
-
-def _boots(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    x, y = frame.leg_x, frame.foot_y
-    for sign in (-1.0, 1.0):
-        brush.blob(sign * (x + 0.022), y - 0.006, 0.106, 0.056, colour.main)
-        brush.limb(sign * x, y - 0.035, sign * x, y - 0.095, frame.leg * 0.72 + 0.03, colour.main)
-        brush.oval(sign * (x + 0.004), y - 0.03, frame.leg * 0.36, 0.04, colour.main)
-        brush.limb(sign * x - frame.leg * 0.34, y - 0.125, sign * x + frame.leg * 0.34, y - 0.125, 0.052, colour.light)
-        brush.oval(sign * (x + 0.055), y - 0.012, 0.03, 0.014, colour.light)
-
-
-@cache
-def _rims(frame: Frame) -> tuple[str, str]:
-    y, x = frame.head_y + frame.eye_y, max(frame.eye_x, 0.08)
-    r = min(0.085, x - 0.004)
-    k = r * 0.5523
-    circles = " ".join(
-        f"M {c + r:.4f} {y:.4f} C {c + r:.4f} {y + k:.4f} {c + k:.4f} {y + r:.4f} {c:.4f} {y + r:.4f} "
-        f"C {c - k:.4f} {y + r:.4f} {c - r:.4f} {y + k:.4f} {c - r:.4f} {y:.4f} "
-        f"C {c - r:.4f} {y - k:.4f} {c - k:.4f} {y - r:.4f} {c:.4f} {y - r:.4f} "
-        f"C {c + k:.4f} {y - r:.4f} {c + r:.4f} {y - k:.4f} {c + r:.4f} {y:.4f} Z"
-        for c in (-x, x)
-    )
-    end = frame.head_rx * 0.97
-    ears = f"M {-x - r:.4f} {y:.4f} L {-end:.4f} {y - 0.025:.4f} M {x + r:.4f} {y:.4f} L {end:.4f} {y - 0.025:.4f}"
-    return circles, ears
-
-
-def _glasses(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    circles, ears = _rims(frame)
-    brush.band(ears, 0.05, colour.main)
-    brush.band(circles, 0.064, colour.main)
-
-
-@cache
-def _tutu_path(frame: Frame) -> tuple[str, str]:
-    waist, top = frame.hips * 0.93 + 0.012, frame.hip_y - 0.115
-    out, low, n = frame.hips + 0.165, frame.hip_y + 0.055, 7
-    step = 2 * out / n
-    frill = " ".join(
-        f"Q {out - (i + 0.5) * step:.4f} {low + 0.075:.4f} "
-        f"{out - (i + 1) * step:.4f} {low if i < n - 1 else low - 0.02:.4f}"
-        for i in range(n)
-    )
-    skirt = (
-        f"M {-waist:.4f} {top:.4f} L {waist:.4f} {top:.4f} "
-        f"Q {waist + 0.05:.4f} {low - 0.09:.4f} {out:.4f} {low - 0.02:.4f} {frill} "
-        f"Q {-waist - 0.05:.4f} {low - 0.09:.4f} {-waist:.4f} {top:.4f} Z"
-    )
-    folds = " ".join(
-        f"M {x * waist * 0.8:.4f} {top + 0.045:.4f} L {x * out * 0.72:.4f} {low:.4f}"
-        for x in (-1.0, -0.5, 0.0, 0.5, 1.0)
-    )
-    return skirt, folds
-
-
-def _tutu(brush: Brush, frame: Frame, pose: Pose, colour: Tone) -> None:
-    skirt, folds = _tutu_path(frame)
-    waist, top = frame.hips * 0.93 + 0.012, frame.hip_y - 0.115
-    brush.shape(skirt, colour.main)
-    brush.edge(folds, 1.3, colour.light)
-    brush.limb(-waist, top, waist, top, 0.05, colour.dark)
-
-
 GARMENT_KINDS: dict[str, GarmentKind] = {
-    "hat": GarmentKind(Noun("hat", "hats", "帽子", "顶"), 11, "戴着", _hat),
-    "gloves": GarmentKind(Noun("glove", "gloves", "手套", "双", paired=True), 5, "戴着", _gloves),
+    "hat": GarmentKind(Noun("hat", "hats", "帽子", "顶"), 10, "戴着", _hat),
+    "gloves": GarmentKind(Noun("glove", "gloves", "手套", "双", paired=True), 4, "戴着", _gloves),
     "shirt": GarmentKind(Noun("shirt", "shirts", "衬衫", "件"), 3, "穿着", _shirt),
     "trousers": GarmentKind(
-        Noun("trousers", "trousers", "裤子", "条", paired=True, others=("pants",)),
-        1,
-        "穿着",
-        _trousers,
-        excludes=("tutu",),
+        Noun("trousers", "trousers", "裤子", "条", paired=True, others=("pants",)), 2, "穿着", _trousers
     ),
-    "scarf": GarmentKind(Noun("scarf", "scarves", "围巾", "条"), 7, "戴着", _scarf, back=_scarf_behind),
-    "boots": GarmentKind(Noun("boot", "boots", "靴子", "双", paired=True), 2, "穿着", _boots),
-    "glasses": GarmentKind(Noun("glasses", "glasses", "眼镜", "副", paired=True), 10, "戴着", _glasses, back=_unseen),
-    "tutu": GarmentKind(Noun("tutu", "tutus", "芭蕾舞裙", "条"), 4, "穿着", _tutu, excludes=("trousers",)),
 }

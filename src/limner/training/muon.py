@@ -1,8 +1,7 @@
-"""Muon for matrices and convolutions, and for CPUs without bf16.
+"""Muon for CPUs without bf16: PyTorch's optimiser makes updates orthogonal in bf16, which such CPUs emulate.
 
-PyTorch's optimiser takes matrices alone and makes updates orthogonal in bf16, which such CPUs emulate: a product takes
-some fifty times a float32 one's time there (``device.working_precision``), so that the optimiser took most of a step.
-The same iteration in float32 has the same states and the same names.
+A product in emulated bf16 takes some fifty times a float32 one's time there (``device.working_precision``), so that the
+optimiser took most of a step. The same iteration in float32 has the same states and the same names.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from limner.device import working_precision
+from torch import Tensor
 
 
 class Float32Muon(torch.optim.Muon):
@@ -47,23 +44,3 @@ def orthogonal(matrix: Tensor, coefficients: tuple[float, float, float], steps: 
         gram = x @ x.mT
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
-
-
-def muon_for(device: torch.device) -> type[torch.optim.Muon]:
-    """PyTorch's optimiser where bf16 is computed, else the same in float32."""
-    return Float32Muon if working_precision(device, "bf16") == "float32" else torch.optim.Muon
-
-
-def as_matrix(parameter: nn.Parameter) -> nn.Parameter:
-    """The parameter itself, or a view of a convolution's weights as a matrix (out, k · k · in) in the same memory."""
-    if parameter.ndim == 2:
-        return parameter
-    # Convolutions lie in memory channels last, so that only this order of dimensions can be flattened without a copy.
-    if not parameter.data.permute(0, 2, 3, 1).is_contiguous():
-        parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return nn.Parameter(flat(parameter.data))
-
-
-def flat(weights: Tensor) -> Tensor:
-    """A convolution's weights or gradient (out, in, k, k) as the matrix (out, k · k · in)."""
-    return weights.permute(0, 2, 3, 1).reshape(weights.shape[0], -1)
